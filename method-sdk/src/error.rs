@@ -1,0 +1,223 @@
+//! What a client hears when a call fails, and what the log hears: two different fields.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use http::StatusCode;
+use serde_json::Value;
+
+/// What a method returns: `Ok` is sent to the client as `{"result": ..}`, `Err` as `{"error": ..}`.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// One row of the framework's table of codes: its number, its text, and the HTTP status at the URL door.
+///
+/// # Example
+/// ```
+/// use method_sdk::{Error, code};
+/// let error = Error::from(code::NOT_AUTHORIZED);
+/// assert_eq!((error.code(), error.value()), (1004, "Not authorized"));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    /// The number in `{"error": {"code": ..}}`.
+    pub number: i32,
+    /// The text in `{"error": {"value": ..}}`.
+    pub text: &'static str,
+    /// The HTTP status at the URL door; the envelope door answers 200 unless `transport`.
+    pub status: StatusCode,
+    /// The transport itself failed: the status goes out at both doors, and the answer is not signed.
+    pub transport: bool,
+}
+
+macro_rules! codes {
+    ($($name:ident = $number:literal $status:ident $transport:literal $text:literal;)*) => {
+        /// The codes of the framework, 1000 to 1999. A method's own codes start at 2000.
+        pub mod code {
+            use super::{Code, StatusCode};
+            $(
+                #[doc = concat!("`", stringify!($number), "`: ", $text)]
+                pub const $name: Code =
+                    Code { number: $number, text: $text, status: StatusCode::$status, transport: $transport };
+            )*
+            pub(super) const ALL: &[Code] = &[$($name),*];
+        }
+    };
+}
+
+codes! {
+    SERVER_ERROR           = 1000 INTERNAL_SERVER_ERROR  false "Server error.";
+    UNKNOWN_METHOD         = 1001 NOT_FOUND              false "Cannot call this method.";
+    MISSING_METHOD         = 1002 BAD_REQUEST            false "Missing method.";
+    MISSING_PARAMETERS     = 1003 BAD_REQUEST            false "Missing parameters.";
+    NOT_AUTHORIZED         = 1004 UNAUTHORIZED           false "Not authorized";
+    INVALID_CREDENTIALS    = 1005 UNAUTHORIZED           false "Invalid user ID or password";
+    USER_ID_TAKEN          = 1006 CONFLICT               false "User ID already in use.";
+    INVALID_SESSION_ID     = 1007 UNAUTHORIZED           false "Invalid session ID";
+    INVALID_HMAC           = 1008 UNAUTHORIZED           false "Invalid HMAC";
+    INVALID_USER_ID        = 1010 BAD_REQUEST            false "Invalid user ID";
+    TOO_MANY_REQUESTS      = 1013 TOO_MANY_REQUESTS      true  "Too many requests";
+    REQUEST_TOO_LARGE      = 1014 PAYLOAD_TOO_LARGE      true  "Request too large";
+    MALFORMED_REQUEST      = 1015 BAD_REQUEST            false "Malformed request";
+    SERVICE_UNAVAILABLE    = 1016 SERVICE_UNAVAILABLE    true  "Service unavailable";
+    REQUEST_TIMEOUT        = 1018 REQUEST_TIMEOUT        true  "Request timeout";
+    INVALID_PARAMETERS     = 1019 UNPROCESSABLE_ENTITY   false "Invalid parameters";
+    METHOD_NOT_ALLOWED     = 1020 METHOD_NOT_ALLOWED     true  "Method not allowed";
+    UNSUPPORTED_ENCODING   = 1021 UNSUPPORTED_MEDIA_TYPE true  "Unsupported content encoding";
+}
+
+/// A failed call: what the client is told, and beside it the cause that only the log is told.
+///
+/// Any `std` error becomes one with `?`: it is logged with the request id, and the client gets code 1000, "Server error.".
+/// What the client is meant to read is made with [`Error::new`].
+///
+/// # Example
+/// ```
+/// use method_sdk::{Error, Result};
+///
+/// fn withdraw(balance: u64, amount: u64) -> Result<u64> {
+///     balance.checked_sub(amount).ok_or_else(|| Error::new(2001, "Not enough money"))
+/// }
+///
+/// assert_eq!(withdraw(1, 2).unwrap_err().code(), 2001);
+/// let broken: Result<u8> = "x".parse::<u8>().map_err(Error::from);
+/// assert_eq!(broken.unwrap_err().value(), "Server error.");
+/// ```
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    code: i32,
+    value: Cow<'static, str>,
+    status: Option<StatusCode>,
+    details: Option<Value>,
+    retry_after: Option<Duration>,
+    cause: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// An error for the client: `{"error": {"value": value, "code": code}}`.
+    ///
+    /// Codes 1000 to 1999 are the framework's (see [`code`]); a method's own start at 2000.
+    pub fn new(code: i32, value: impl Into<Cow<'static, str>>) -> Self {
+        Error(Box::new(Inner {
+            code,
+            value: value.into(),
+            status: None,
+            details: None,
+            retry_after: None,
+            cause: None,
+        }))
+    }
+
+    /// Code 1000: the client is told "Server error.", the log is told the cause.
+    pub fn internal(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Error::from(code::SERVER_ERROR).because(cause)
+    }
+
+    /// Code 1016: what is needed for an answer is away or overloaded, and may be back soon.
+    pub fn unavailable(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Error::from(code::SERVICE_UNAVAILABLE).because(cause)
+    }
+
+    /// The same error with another HTTP status at the URL door, instead of the code's own (400 for codes from 2000 up).
+    #[must_use]
+    pub fn status(mut self, status: StatusCode) -> Self {
+        self.0.status = Some(status);
+        self
+    }
+
+    /// The same error with a member `details`, any JSON, for programs to read.
+    #[must_use]
+    pub fn details(mut self, details: impl Into<Value>) -> Self {
+        self.0.details = Some(details.into());
+        self
+    }
+
+    /// The same error with a cause for the log; the client never sees it.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.cause = Some(cause.into());
+        self
+    }
+
+    /// The same error with a `Retry-After` header, rounded up to whole seconds.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.0.retry_after = Some(wait);
+        self
+    }
+
+    /// The number the client reads.
+    pub fn code(&self) -> i32 {
+        self.0.code
+    }
+
+    /// The text the client reads.
+    pub fn value(&self) -> &str {
+        &self.0.value
+    }
+
+    /// The member `details`, if there is one.
+    pub fn details_value(&self) -> Option<&Value> {
+        self.0.details.as_ref()
+    }
+
+    /// What really happened, for the log.
+    pub fn cause(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
+        self.0.cause.as_deref()
+    }
+
+    /// Whole seconds for `Retry-After`: those asked for, else 1 for the codes that ask a client to come back (1013, 1016).
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        let asked = self.0.retry_after.map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+        let comes_back = [code::TOO_MANY_REQUESTS.number, code::SERVICE_UNAVAILABLE.number].contains(&self.0.code);
+        asked.or(comes_back.then_some(1))
+    }
+
+    /// The HTTP status at the URL door.
+    pub fn http_status(&self) -> StatusCode {
+        let own = || self.row().map_or(StatusCode::BAD_REQUEST, |row| row.status);
+        self.0.status.unwrap_or_else(own)
+    }
+
+    /// Whether the transport itself failed, so that the status goes out at both doors and nothing is signed.
+    pub fn is_transport(&self) -> bool {
+        self.row().is_some_and(|row| row.transport)
+    }
+
+    fn row(&self) -> Option<&'static Code> {
+        code::ALL.iter().find(|row| row.number == self.0.code)
+    }
+}
+
+impl From<Code> for Error {
+    fn from(code: Code) -> Self {
+        Error::new(code.number, code.text)
+    }
+}
+
+/// The way of `?`: anything that went wrong and was not meant for the client.
+impl<E: StdError + Send + Sync + 'static> From<E> for Error {
+    fn from(cause: E) -> Self {
+        Error::internal(cause)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.0.code, self.0.value)?;
+        let mut cause = self.0.cause.as_deref().map(|cause| cause as &dyn StdError);
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

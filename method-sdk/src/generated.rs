@@ -1,0 +1,125 @@
+//! What the code written by `method-build` calls. Not for authors of methods; its traits are what the compiler's messages speak of.
+
+use std::pin::Pin;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{Error, Result};
+
+pub use crate::method::Invoke;
+pub use crate::parameters::Input;
+pub use crate::{Closed, Handler};
+
+/// What a call comes to: the whole body of a successful answer, or `None` when `invoke` answers `()` and nothing is sent by itself.
+pub type Outcome = Result<Option<Bytes>>;
+
+/// A running `async` method.
+pub type Invocation<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+
+/// A running `on_connection_close`.
+pub type Hook = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Bytes that most answers fit into.
+const USUAL_ANSWER_BYTES: usize = 256;
+
+/// What can be the `params` of `invoke`.
+#[diagnostic::on_unimplemented(
+    message = "method `{Method}`: `{Self}` cannot be the `params` of `invoke`, because it is not `Deserialize`",
+    note = "add `#[derive(Deserialize)]` to `{Self}`; its fields must be `Deserialize` too and own their data"
+)]
+pub trait Parameters<Method>: Sized {
+    /// Reads them from what came in.
+    ///
+    /// # Errors
+    /// 1019: they do not fit.
+    fn read(input: Input<'_>) -> Result<Self>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<Method, P: DeserializeOwned> Parameters<Method> for P {
+    fn read(input: Input<'_>) -> Result<Self> {
+        crate::parameters::read(input)
+    }
+}
+
+/// What can be the answer of `invoke`.
+#[diagnostic::on_unimplemented(
+    message = "method `{Method}`: `{Self}` cannot be the answer of `invoke`, because it is not `Serialize`",
+    note = "add `#[derive(Serialize)]` to `{Self}`; its fields must be `Serialize` too"
+)]
+pub trait Answer<Method> {
+    /// The body that carries it.
+    ///
+    /// # Errors
+    /// 1000: it has no JSON form, such as a map whose keys are not strings.
+    fn body(self) -> Outcome;
+}
+
+#[diagnostic::do_not_recommend]
+impl<Method, A: Serialize> Answer<Method> for A {
+    fn body(self) -> Outcome {
+        if typeid::of::<A>() == typeid::of::<()>() {
+            return Ok(None);
+        }
+        let mut body = Vec::with_capacity(USUAL_ANSWER_BYTES);
+        body.extend_from_slice(b"{\"result\":");
+        serde_json::to_writer(&mut body, &self)?;
+        body.push(b'}');
+        Ok(Some(body.into()))
+    }
+}
+
+/// What `invoke` may return: a [`Result`] of this crate, whose error reaches the client.
+#[diagnostic::on_unimplemented(
+    message = "method `{Method}`: `invoke` returns `{Self}`, not a `method_sdk::Result`",
+    note = "write `-> Result<Answer>` with the `Result` of `method_sdk::prelude`"
+)]
+pub trait Returned<Method> {
+    /// The answer in it.
+    type Answer;
+
+    /// The same, as what it is.
+    ///
+    /// # Errors
+    /// The method's own.
+    fn returned(self) -> Result<Self::Answer>;
+}
+
+impl<Method, A> Returned<Method> for Result<A, Error> {
+    type Answer = A;
+
+    fn returned(self) -> Result<A> {
+        self
+    }
+}
+
+/// Reads the parameters of a method.
+///
+/// # Errors
+/// 1019: they do not fit.
+pub fn parameters<Method, P: Parameters<Method>>(input: Input<'_>) -> Result<P> {
+    P::read(input)
+}
+
+/// What `invoke` returned.
+///
+/// # Errors
+/// The method's own.
+pub fn returned<Method, R: Returned<Method>>(returned: R) -> Result<R::Answer> {
+    returned.returned()
+}
+
+/// The outcome of an answer.
+///
+/// # Errors
+/// The method's own, or 1000 if the answer has no JSON form.
+pub fn answered<Method, A: Answer<Method>>(answer: Result<A>) -> Outcome {
+    answer?.body()
+}
+
+/// The future that an `async` `invoke` returns; it must be `Send`, because the server's threads take turns with it.
+pub fn sendable<F: Future + Send>(future: F) -> F {
+    future
+}

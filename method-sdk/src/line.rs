@@ -1,0 +1,157 @@
+//! What the two ends of one call share: the method's handler at one end, the client's connection at the other.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use tokio::sync::{Notify, mpsc};
+
+use crate::generated::Hook;
+use crate::{Connection, Request, Session};
+
+/// Chunks that wait in a stream before `write` waits for the client to take some.
+const CHUNKS: usize = 16;
+
+/// What `on_connection_close` is given: a view of the call whose client has gone.
+#[derive(Debug, Clone)]
+pub struct Closed {
+    pub(crate) request: Arc<Request>,
+    pub(crate) session: Option<Session>,
+    pub(crate) connection: Connection,
+}
+
+impl Closed {
+    /// The request that the client did not wait for.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// The session that was current when the client left, if there was one.
+    pub fn session(&self) -> Option<&Session> {
+        self.session.as_ref()
+    }
+
+    /// The server's connection to its database.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+/// The client has gone: there is nobody to write to. What [`Handler::write`](crate::Handler::write) fails with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientGone;
+
+/// The line between a running method and its client. The server holds one end and a handler the other.
+#[derive(Default)]
+pub struct Line {
+    gone: AtomicBool,
+    gone_notify: Notify,
+    started: AtomicBool,
+    finished: AtomicBool,
+    streaming: Mutex<Option<Streaming>>,
+    hook: Mutex<Option<(fn(Closed) -> Hook, Closed)>>,
+}
+
+/// An answer written by hand: its head, and the chunks as they come.
+pub struct Streaming {
+    /// The status to answer with.
+    pub status: StatusCode,
+    /// The headers to answer with.
+    pub headers: HeaderMap,
+    /// The body, as the method writes it. It ends cleanly only if [`Line::is_finished`].
+    pub chunks: mpsc::Receiver<Bytes>,
+}
+
+impl Line {
+    /// What the method has started to write, once.
+    pub fn take_streaming(&self) -> Option<Streaming> {
+        lock(&self.streaming).take()
+    }
+
+    /// Whether the method has begun to write its answer by hand.
+    pub fn has_started(&self) -> bool {
+        self.started.load(Ordering::Acquire)
+    }
+
+    /// Whether the answer is complete: a client that leaves now has missed nothing.
+    pub fn is_finished(&self) -> bool {
+        self.finished.load(Ordering::Acquire)
+    }
+
+    /// The answer is complete.
+    pub fn finish(&self) {
+        self.finished.store(true, Ordering::Release);
+    }
+
+    /// The client has left, or the time is up: resolves [`closed`](Line::closed).
+    pub fn close(&self) {
+        self.gone.store(true, Ordering::Release);
+        self.gone_notify.notify_waiters();
+    }
+
+    /// The client has left: resolves [`closed`](Line::closed) and gives what `on_connection_close` has to do, once and only if the answer
+    /// was not complete.
+    pub fn client_gone(&self) -> Option<Hook> {
+        if self.is_finished() {
+            return None;
+        }
+        self.close();
+        let (hook, closed) = lock(&self.hook).take()?;
+        Some(hook(closed))
+    }
+
+    /// Resolves when the client has gone or the time is up.
+    pub async fn closed(&self) {
+        let notified = self.gone_notify.notified();
+        tokio::pin!(notified);
+        // Listen first and look second: a client that leaves between the two is heard.
+        notified.as_mut().enable();
+        if !self.gone.load(Ordering::Acquire) {
+            notified.await;
+        }
+    }
+
+    pub(crate) fn set_hook(&self, hook: fn(Closed) -> Hook, closed: Closed) {
+        *lock(&self.hook) = Some((hook, closed));
+    }
+
+    pub(crate) fn set_session(&self, session: Option<&Session>) {
+        if let Some((_, closed)) = lock(&self.hook).as_mut() {
+            closed.session = session.cloned();
+        }
+    }
+
+    pub(crate) fn start_streaming(&self, status: StatusCode, headers: HeaderMap) -> mpsc::Sender<Bytes> {
+        let (sender, chunks) = mpsc::channel(CHUNKS);
+        *lock(&self.streaming) = Some(Streaming { status, headers, chunks });
+        self.started.store(true, Ordering::Release);
+        sender
+    }
+}
+
+/// The values behind these locks are whole at every moment, so a panic elsewhere does not spoil them.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Line").field("gone", &self.gone).field("finished", &self.finished).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Streaming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Streaming").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for ClientGone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the client has gone")
+    }
+}
+
+impl std::error::Error for ClientGone {}

@@ -1,0 +1,117 @@
+//! Parameters: from what came in, straight into the method's own type.
+
+use std::collections::BTreeMap;
+
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, Visitor};
+use serde_json::value::RawValue;
+
+use crate::misfit::Misfit;
+use crate::{Error, Result};
+
+/// The parameters as they came in, not yet read.
+#[derive(Debug, Clone, Copy)]
+pub enum Input<'a> {
+    /// JSON, known to be well-formed and not deeper than the server's limit.
+    Json(&'a RawValue),
+    /// The query string of a GET, without its `?`.
+    Query(&'a str),
+}
+
+pub(crate) fn read<P: DeserializeOwned>(input: Input<'_>) -> Result<P> {
+    match input {
+        Input::Json(_) if typeid::of::<P>() == typeid::of::<()>() => read_nothing(input),
+        Input::Query(_) if typeid::of::<P>() == typeid::of::<()>() => read_nothing(input),
+        Input::Json(json) => read_json(json),
+        Input::Query(query) => read_query(query),
+    }
+}
+
+/// Plain `serde_json` first, and only for what does not fit a second time with the path tracked: that costs half as much again.
+fn read_json<P: DeserializeOwned>(json: &RawValue) -> Result<P> {
+    if json.get().starts_with('[') && is_struct::<P>() {
+        return Err(Misfit::at_root("expected an object, not an array").into());
+    }
+    let mut deserializer = unbounded(json.get());
+    match P::deserialize(&mut deserializer).and_then(|params| deserializer.end().map(|()| params)) {
+        Ok(params) => Ok(params),
+        Err(plain) => {
+            let tracked = serde_path_to_error::deserialize::<_, P>(&mut unbounded(json.get()));
+            Err(tracked.err().map_or_else(|| Misfit::at_root(plain), Misfit::new).into())
+        }
+    }
+}
+
+/// A deserializer without `serde_json`'s own limit of 127 levels: the server has counted them already.
+fn unbounded(json: &str) -> serde_json::Deserializer<serde_json::de::StrRead<'_>> {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    deserializer.disable_recursion_limit();
+    deserializer
+}
+
+/// A type that takes the strings as they are gets them; another has them converted to what it asks for.
+fn read_query<P: DeserializeOwned>(query: &str) -> Result<P> {
+    let pairs = || form_urlencoded::parse(query.as_bytes());
+    let mut strings: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (key, value) in pairs() {
+        strings.entry(key).or_default().push(value);
+    }
+    let members = strings.into_iter().map(|(key, mut values)| match values.len() {
+        1 => (key.into_owned(), serde_json::Value::from(values.remove(0))),
+        _ => (key.into_owned(), serde_json::Value::from_iter(values)),
+    });
+    let object = serde_json::Value::Object(members.collect()).to_string();
+    if let Ok(params) = serde_json::from_str(&object) {
+        return Ok(params);
+    }
+    serde_path_to_error::deserialize(serde_html_form::Deserializer::new(pairs())).map_err(|error| Misfit::new(error).into())
+}
+
+/// `()` takes `{}` and `null`, which serde's own does not.
+fn read_nothing<P: DeserializeOwned>(input: Input<'_>) -> Result<P> {
+    if let Input::Json(json) = input {
+        let members: Option<BTreeMap<String, IgnoredAny>> = read_json(json)?;
+        refuse_any(members.unwrap_or_default().into_keys())?;
+    } else if let Input::Query(query) = input {
+        refuse_any(form_urlencoded::parse(query.as_bytes()).map(|(key, _)| key.into_owned()))?;
+    }
+    Ok(serde_json::from_str("null")?)
+}
+
+fn refuse_any(mut names: impl Iterator<Item = String>) -> Result<(), Error> {
+    match names.next() {
+        Some(name) => Err(Misfit::at_member(&name, "this method takes no parameters").into()),
+        None => Ok(()),
+    }
+}
+
+/// Whether a type asks for a struct: a derived one would also take its fields as an array, in their order, and ours are objects only.
+fn is_struct<P: DeserializeOwned>() -> bool {
+    struct Probe<'a>(&'a mut bool);
+
+    impl<'de> Deserializer<'de> for Probe<'_> {
+        type Error = serde::de::value::Error;
+
+        fn deserialize_struct<V: Visitor<'de>>(
+            self,
+            _name: &'static str,
+            _fields: &'static [&'static str],
+            _visitor: V,
+        ) -> Result<V::Value, Self::Error> {
+            *self.0 = true;
+            Err(serde::de::Error::custom("a struct"))
+        }
+
+        fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Self::Error> {
+            Err(serde::de::Error::custom("not a struct"))
+        }
+
+        serde::forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct seq tuple
+            tuple_struct map enum identifier ignored_any
+        }
+    }
+
+    let mut asked_for_struct = false;
+    let _ = P::deserialize(Probe(&mut asked_for_struct)).is_err();
+    asked_for_struct
+}

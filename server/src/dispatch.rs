@@ -1,0 +1,193 @@
+//! One call, from what came in to what goes out: authenticate, find, admit, read the parameters, invoke, write, sign.
+
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::HeaderMap;
+use method_sdk::generated::{Input, Outcome};
+use method_sdk::host::Line;
+use method_sdk::{ClientGone, Error, Handler, Invoke, Method, Registry, Request, Result, Session, code};
+
+use crate::accounts::Accounts;
+use crate::envelope::{self, Answer, Door, Outgoing};
+use crate::{auth, log};
+
+/// What a call needs of the server.
+pub(crate) struct Dispatcher {
+    pub(crate) registry: Registry,
+    pub(crate) accounts: Arc<Accounts>,
+    /// How long `invoke` may take, unless the method says otherwise; `None` is without end.
+    pub(crate) request_timeout: Option<Duration>,
+}
+
+/// A request, read to its end.
+pub(crate) struct Incoming {
+    pub(crate) door: Door,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) peer: IpAddr,
+    pub(crate) id: String,
+    pub(crate) started: Instant,
+}
+
+/// An answer, and the session that is current when it is sent.
+struct Done {
+    method: Option<&'static Method>,
+    session: Option<Session>,
+    answer: Answer,
+}
+
+/// Answers a call. It owns what it needs, so that it can go on without its connection.
+pub(crate) async fn dispatch(dispatcher: Arc<Dispatcher>, incoming: Incoming, line: Arc<Line>) -> Outgoing {
+    let Incoming { id, peer, started, door, .. } = &incoming;
+    let (id, peer, started, door) = (id.clone(), *peer, *started, door.clone());
+
+    let done = match auth::authenticate(&incoming.headers, &incoming.body, &dispatcher.accounts).await {
+        Ok(session) => perform(&dispatcher, incoming, session, line).await,
+        Err(error) => Done { method: None, session: None, answer: Answer::error(error) },
+    };
+    let Done { method, session, answer } = done;
+
+    let mut outgoing = envelope::write(&door, answer);
+    if let Some(session) = session.as_ref().filter(|_| outgoing.is_signed()) {
+        let (name, signature) = auth::sign(session, &outgoing.body);
+        outgoing.headers.insert(name, signature);
+    }
+    let method = method.map(|method| method.name);
+    let user = session.as_ref().map(|session| session.user_id.as_str());
+    log::Entry { id: &id, peer, started, method, user }.write(&outgoing);
+    outgoing
+}
+
+async fn perform(dispatcher: &Dispatcher, incoming: Incoming, session: Option<Session>, line: Arc<Line>) -> Done {
+    let Incoming { door, headers, body, peer, id, .. } = incoming;
+    let (method, input) = match admit(&dispatcher.registry, &door, &body, session.is_some()) {
+        Ok(admitted) => admitted,
+        Err(error) => return Done { method: None, session, answer: Answer::error(error) },
+    };
+
+    let request = Request { method: method.name, headers, peer, id, body: body.clone() };
+    let handler = Handler::new(method, request, session, dispatcher.accounts.clone(), line.clone());
+    let own_limit = method.timeout_seconds.map(|seconds| (seconds > 0).then(|| Duration::from_secs(seconds)));
+    let limit = own_limit.unwrap_or(dispatcher.request_timeout);
+
+    match within(limit, &line, invoke(method, handler, input)).await {
+        Some((mut handler, outcome)) => {
+            let outcome = if line.has_started() { end_stream(method, &line, outcome) } else { outcome };
+            let (status, headers) = handler.take_head();
+            Done { method: Some(method), session: handler.signer().cloned(), answer: Answer { outcome, status, headers } }
+        }
+        None => {
+            let error = Error::unavailable("invoke has not answered within its time");
+            Done { method: Some(method), session: None, answer: Answer::error(error) }
+        }
+    }
+}
+
+/// Finds the method and looks whether it may be called like this.
+///
+/// # Errors
+/// 1015, 1002, 1003: the request has no call in it. 1001: no such method. 1004: it needs a session.
+fn admit<'a>(registry: &Registry, door: &'a Door, body: &'a [u8], has_session: bool) -> Result<(&'static Method, Input<'a>)> {
+    let call = envelope::open(door, body)?;
+    let method = registry.find(&call.name).ok_or_else(|| envelope::unknown_method(&call.name))?;
+    if method.authenticated && !has_session {
+        return Err(code::NOT_AUTHORIZED.into());
+    }
+    Ok((method, call.input()?))
+}
+
+/// Runs `invoke` as it wants to be run. The handler comes back after a panic too: the answer to it is signed.
+async fn invoke(method: &'static Method, mut handler: Handler, input: Input<'_>) -> (Handler, Outcome) {
+    match method.invoke {
+        Invoke::Sync(invoke) => {
+            let outcome = caught(|| invoke(&mut handler, input));
+            (handler, outcome)
+        }
+        Invoke::Async(invoke) => {
+            let invocation = AssertUnwindSafe(async { invoke(&mut handler, input).await });
+            let outcome = invocation.catch_unwind().await.unwrap_or_else(|panic| Err(panicked(&*panic)));
+            (handler, outcome)
+        }
+        Invoke::Blocking(invoke) => {
+            let input = OwnedInput::from(input);
+            let blocking = tokio::task::spawn_blocking(move || {
+                let outcome = caught(|| invoke(&mut handler, input.as_input()));
+                (handler, outcome)
+            });
+            // Panics are caught inside, and the pool ends with the server, so this is the only way out.
+            blocking.await.expect("a blocking invoke is neither cancelled nor left by a panic")
+        }
+    }
+}
+
+/// Waits for `invoke` within its time, or without end once it has begun to write. `None`: the time is up, and it has been dropped.
+async fn within<T>(limit: Option<Duration>, line: &Line, invocation: impl Future<Output = T>) -> Option<T> {
+    let Some(limit) = limit else { return Some(invocation.await) };
+    tokio::pin!(invocation);
+    tokio::select! {
+        biased;
+        done = &mut invocation => return Some(done),
+        () = tokio::time::sleep(limit) => {}
+    }
+    if line.has_started() {
+        return Some(invocation.await);
+    }
+    line.close();
+    None
+}
+
+/// Ends an answer that was written by hand: cleanly if `invoke` returned a value, else cut short.
+fn end_stream(method: &Method, line: &Line, outcome: Outcome) -> Outcome {
+    match outcome {
+        Ok(answer) => {
+            if answer.is_some() {
+                tracing::warn!(method = method.name, "invoke wrote its answer by hand and returned another, which is not sent");
+            }
+            line.finish();
+            Ok(None)
+        }
+        Err(error) if line.is_finished() || error.cause().is_some_and(|cause| cause.is::<ClientGone>()) => {
+            tracing::debug!(method = method.name, "invoke ended after its answer: {error}");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn caught(invoke: impl FnOnce() -> Outcome) -> Outcome {
+    std::panic::catch_unwind(AssertUnwindSafe(invoke)).unwrap_or_else(|panic| Err(panicked(&*panic)))
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Error::internal(format!("invoke panicked: {}", text.unwrap_or("without a message")))
+}
+
+/// Parameters that can go to another thread.
+enum OwnedInput {
+    Json(Box<serde_json::value::RawValue>),
+    Query(String),
+}
+
+impl From<Input<'_>> for OwnedInput {
+    fn from(input: Input<'_>) -> Self {
+        match input {
+            Input::Json(json) => OwnedInput::Json(json.to_owned()),
+            Input::Query(query) => OwnedInput::Query(query.to_owned()),
+        }
+    }
+}
+
+impl OwnedInput {
+    fn as_input(&self) -> Input<'_> {
+        match self {
+            OwnedInput::Json(json) => Input::Json(json),
+            OwnedInput::Query(query) => Input::Query(query),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! A call under way: answered in place while the client waits, and carried on by itself when it does not.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use method_sdk::host::{Line, Streaming};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::envelope::Outgoing;
+
+/// The calls of a server that run without a connection waiting for their end.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Detached {
+    tasks: TaskTracker,
+    /// The server is about to stop: streams are to end.
+    closing: CancellationToken,
+}
+
+impl Detached {
+    /// Resolves `closed()` of every detached call, now and for those to come.
+    pub(crate) fn close(&self) {
+        self.closing.cancel();
+        self.tasks.close();
+    }
+
+    /// Waits until none is left, once closed.
+    pub(crate) async fn ended(&self) {
+        self.tasks.wait().await;
+    }
+
+    fn spawn(&self, line: Arc<Line>, mut rest: Rest) {
+        let closing = self.closing.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                _ = &mut rest => {}
+                () = closing.cancelled() => {
+                    line.close();
+                    rest.await;
+                }
+            }
+        });
+    }
+}
+
+type Rest = Pin<Box<dyn Future<Output = Outgoing> + Send>>;
+
+/// What a connection gets of a call.
+pub(crate) enum Reply {
+    /// The whole answer.
+    Whole(Outgoing),
+    /// An answer that is being written, by a call that is now detached.
+    Streaming(Streaming, StreamGuard),
+}
+
+/// A call whose client waits. Dropped before its end, the client has gone: the call is carried on, and `on_connection_close` runs.
+pub(crate) struct Inflight {
+    line: Arc<Line>,
+    rest: Option<Rest>,
+    detached: Detached,
+}
+
+impl Inflight {
+    pub(crate) fn new(line: Arc<Line>, call: impl Future<Output = Outgoing> + Send + 'static, detached: Detached) -> Self {
+        Inflight { line, rest: Some(Box::pin(call)), detached }
+    }
+
+    fn streaming(&self) -> Option<Reply> {
+        let streaming = self.line.take_streaming()?;
+        let guard = StreamGuard { line: self.line.clone(), detached: self.detached.clone() };
+        Some(Reply::Streaming(streaming, guard))
+    }
+}
+
+impl Future for Inflight {
+    type Output = Reply;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Reply> {
+        let rest = self.rest.as_mut().expect("a future is not polled after its end");
+        match rest.as_mut().poll(context) {
+            Poll::Ready(outgoing) => {
+                self.rest = None;
+                Poll::Ready(self.streaming().unwrap_or_else(|| {
+                    self.line.finish();
+                    Reply::Whole(outgoing)
+                }))
+            }
+            Poll::Pending => match self.streaming() {
+                Some(reply) => {
+                    if let Some(rest) = self.rest.take() {
+                        self.detached.spawn(self.line.clone(), rest);
+                    }
+                    Poll::Ready(reply)
+                }
+                None => Poll::Pending,
+            },
+        }
+    }
+}
+
+impl Drop for Inflight {
+    fn drop(&mut self) {
+        if let Some(rest) = self.rest.take() {
+            client_gone(&self.line, &self.detached);
+            self.detached.spawn(self.line.clone(), rest);
+        }
+    }
+}
+
+/// Held by the body of a stream: when that is dropped before the end, the client has gone.
+pub(crate) struct StreamGuard {
+    line: Arc<Line>,
+    detached: Detached,
+}
+
+impl Drop for StreamGuard {
+    fn drop(&mut self) {
+        client_gone(&self.line, &self.detached);
+    }
+}
+
+fn client_gone(line: &Line, detached: &Detached) {
+    if let Some(hook) = line.client_gone() {
+        detached.tasks.spawn(hook);
+    }
+}
+
+/// The body of an answer that a method writes by hand, with whatever is to be held until its end.
+pub(crate) struct StreamBody<T> {
+    pub(crate) streaming: Streaming,
+    pub(crate) guard: StreamGuard,
+    pub(crate) _held: T,
+}
+
+impl<T: Unpin> Stream for StreamBody<T> {
+    type Item = Result<Bytes, CutShort>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match self.streaming.chunks.poll_recv(context) {
+            Poll::Ready(Some(chunk)) => Poll::Ready(Some(Ok(chunk))),
+            Poll::Ready(None) if self.guard.line.is_finished() => Poll::Ready(None),
+            Poll::Ready(None) => Poll::Ready(Some(Err(CutShort))),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+/// The method failed in mid-stream: the connection is cut, so that the client does not take what it has for the whole.
+#[derive(Debug, thiserror::Error)]
+#[error("the method failed after it had begun to write its answer")]
+pub(crate) struct CutShort;

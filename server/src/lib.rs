@@ -1,0 +1,38 @@
+//! The server around a table of methods: from a socket to an answer, and back.
+//!
+//! In the order in which a call passes them:
+//!
+//! | file | |
+//! |---|---|
+//! | `serve.rs` | a listener's connections: limits, timeouts, the end |
+//! | `http.rs` | a request on a connection to something to dispatch, an answer to a response |
+//! | `client.rs`, `cors.rs` | what a request's head says of the client's address and of its browser |
+//! | `inflight.rs` | a call under way, whether its client waits or not |
+//! | `dispatch.rs` | the story of one call |
+//! | `auth.rs` | whose call it is, and the signature of the answer |
+//! | `envelope.rs` | the forms of requests and answers |
+//! | `accounts.rs`, `passwords.rs` | the rules of accounts, sessions and passwords |
+//! | `store/` | the databases that keep them |
+//! | `config.rs`, `command.rs`, `log.rs` | how the process is told what to do, and what it tells |
+//! | `testing.rs` | the same without a socket |
+
+mod accounts;
+mod auth;
+mod client;
+mod command;
+pub mod config;
+mod cors;
+mod dispatch;
+mod envelope;
+mod http;
+mod inflight;
+mod log;
+mod passwords;
+mod serve;
+mod server;
+mod store;
+pub mod testing;
+
+pub use command::main;
+pub use server::{Server, StartError};
+pub use store::OpenError;

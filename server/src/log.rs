@@ -1,0 +1,76 @@
+//! The log: one line per call, and what else the server has to say. Never parameters, passwords, session ids or keys.
+
+use std::io::IsTerminal;
+use std::net::IpAddr;
+use std::time::Instant;
+
+use method_sdk::code;
+use tracing::level_filters::LevelFilter;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+
+use crate::config::{Config, LogFormat, LogLevel};
+use crate::envelope::Outgoing;
+
+/// Bytes of a client's own text that go into the log.
+const MAX_TEXT_BYTES: usize = 256;
+
+/// Sends the log to standard error, from a thread of its own; what is not yet written is when the guard is dropped.
+pub(crate) fn init(config: &Config) -> WorkerGuard {
+    let (writer, guard) = NonBlockingBuilder::default().lossy(false).finish(std::io::stderr());
+    let level = match config.log_level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let is_terminal = std::io::stderr().is_terminal();
+    let pretty = match config.log_format {
+        LogFormat::Auto => is_terminal,
+        LogFormat::Pretty => true,
+        LogFormat::Json => false,
+    };
+    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(writer).with_target(false);
+    // A second `init` in one process, as tests do, keeps the first.
+    if pretty {
+        let _ = tracing::subscriber::set_global_default(subscriber.with_ansi(is_terminal).compact().finish());
+    } else {
+        let _ = tracing::subscriber::set_global_default(subscriber.json().flatten_event(true).finish());
+    }
+    guard
+}
+
+/// What the line of a call says, beside its outcome.
+pub(crate) struct Entry<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) peer: IpAddr,
+    pub(crate) started: Instant,
+    pub(crate) method: Option<&'static str>,
+    pub(crate) user: Option<&'a str>,
+}
+
+impl Entry<'_> {
+    /// Writes the line. What is the server's fault is louder, and says why.
+    pub(crate) fn write(&self, outgoing: &Outgoing) {
+        let Entry { id, peer, method, .. } = *self;
+        let user = self.user.map(cut);
+        let status = outgoing.status.as_u16();
+        let ms = self.started.elapsed().as_micros() as f64 / 1000.0;
+        let error = outgoing.error.as_ref();
+        let code = error.map_or(0, |error| error.code());
+        let cause = error.filter(|error| error.cause().is_some()).map(tracing::field::display);
+        let is_own_fault = code == code::SERVER_ERROR.number;
+        let is_trouble = code == code::SERVICE_UNAVAILABLE.number;
+        if is_own_fault {
+            tracing::error!(id, method, code, status, ms, user, %peer, cause, "call");
+        } else if is_trouble {
+            tracing::warn!(id, method, code, status, ms, user, %peer, cause, "call");
+        } else {
+            tracing::info!(id, method, code, status, ms, user, %peer, cause, "call");
+        }
+    }
+}
+
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_TEXT_BYTES)]
+}

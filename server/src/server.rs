@@ -1,0 +1,96 @@
+//! A server, put together: a table of methods, a configuration and the database it names.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use method_sdk::{Method, Registry};
+use thiserror::Error;
+use tokio::net::TcpListener;
+
+use crate::accounts::Accounts;
+use crate::config::Config;
+use crate::dispatch::Dispatcher;
+use crate::http::{Front, RequestIds};
+use crate::passwords::Passwords;
+use crate::store::{self, OpenError};
+use crate::{inflight, serve};
+
+/// Time between two removals of expired sessions.
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
+
+/// A server that has its database and is ready to be given a listener.
+pub struct Server {
+    front: Arc<Front>,
+}
+
+/// Why a server cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The database cannot be used.
+    #[error(transparent)]
+    Database(#[from] OpenError),
+    /// The operating system gives no random bytes, or refuses something as basic.
+    #[error("cannot start: {0}")]
+    System(String),
+}
+
+impl Server {
+    /// Opens the database and gets ready to serve these methods.
+    ///
+    /// # Errors
+    /// The database cannot be opened, is a newer server's, or is not part of this version.
+    pub async fn new(methods: &'static [Method], config: Config) -> Result<Self, StartError> {
+        Self::with_passwords(methods, config, Passwords::params()).await
+    }
+
+    pub(crate) async fn with_passwords(
+        methods: &'static [Method],
+        config: Config,
+        params: argon2::Params,
+    ) -> Result<Self, StartError> {
+        let system = |error: &dyn std::fmt::Display| StartError::System(error.to_string());
+        let passwords = Passwords::new(params).map_err(|error| system(&error))?;
+        let ids = RequestIds::new().map_err(|error| system(&error))?;
+        let store = store::open(&config).await?;
+        let accounts = Arc::new(Accounts::new(store, passwords, config.session_ttl));
+        let registry = Registry::new(methods);
+        let dispatcher = Arc::new(Dispatcher { registry, accounts, request_timeout: config.request_timeout });
+        let detached = inflight::Detached::default();
+        Ok(Server { front: Arc::new(Front { config, dispatcher, detached, ids }) })
+    }
+
+    /// Serves what comes to `listener` until `shutdown` resolves, and then what is in flight, within `drain_timeout`.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # async fn example(methods: &'static [method_sdk::Method]) -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = simpleapi_server::Server::new(methods, Default::default()).await?;
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// server.run(listener, async { tokio::signal::ctrl_c().await.unwrap_or_default() }).await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+        let accounts = self.dispatcher().accounts.clone();
+        let expiry = async {
+            loop {
+                match accounts.remove_expired().await {
+                    Ok(0) => {}
+                    Ok(sessions) => tracing::debug!(sessions, "expired sessions removed"),
+                    Err(error) => tracing::warn!("expired sessions stay for now: {error}"),
+                }
+                tokio::time::sleep(EXPIRY_INTERVAL).await;
+            }
+        };
+        tokio::select! {
+            () = serve::run(listener, self.front.clone(), shutdown) => {}
+            () = expiry => {}
+        }
+        accounts.store().close().await;
+    }
+
+    pub(crate) fn dispatcher(&self) -> &Arc<Dispatcher> {
+        &self.front.dispatcher
+    }
+}
