@@ -118,7 +118,8 @@ impl Handler {
     /// 1005: no such account, or not its password; the client cannot tell which.
     pub async fn login(&mut self, user_id: &str, password: &str) -> Result<SessionInfo> {
         let replaces = self.session().filter(|session| session.user_id == user_id);
-        let record = self.accounts.0.login(user_id, password, replaces.map(|session| session.session_id.as_str())).await?;
+        let record =
+            self.accounts.0.login(user_id, password, replaces.map(|session| session.session_id.as_str())).await?;
         Ok(self.enter(record))
     }
 

@@ -76,8 +76,20 @@ fn humane(message: &str) -> String {
     match parts {
         Some((found, expected)) => format!("expected {}, not {}", wanted(expected), cut(&given(found))),
         None if message.contains("untagged enum") => "does not match any of the accepted forms".to_owned(),
-        None => cut(message),
+        None => from_text(message).map_or_else(|| cut(message), str::to_owned),
     }
+}
+
+/// What the standard library says of text in a query string that is not the number or truth value asked for.
+fn from_text(message: &str) -> Option<&'static str> {
+    Some(match message {
+        "invalid digit found in string" | "cannot parse integer from empty string" => "expected an integer",
+        "number too large to fit in target type" => "expected a smaller integer",
+        "number too small to fit in target type" => "expected a greater integer",
+        "invalid float literal" | "cannot parse float from empty string" => "expected a number",
+        "provided string was not `true` or `false`" => "expected true or false",
+        _ => return None,
+    })
 }
 
 fn given(found: &str) -> String {
@@ -107,7 +119,9 @@ fn wanted(expected: &str) -> String {
     let first = expected.split(' ').next().unwrap_or_default();
     let elements = expected.rsplit_once(" with ").or_else(|| expected.rsplit_once(" of size "));
     match (first, elements) {
-        ("struct" | "tuple", Some((_, size))) | ("a", Some((_, size))) if expected.contains("tuple") || first == "struct" => {
+        ("struct" | "tuple", Some((_, size))) | ("a", Some((_, size)))
+            if expected.contains("tuple") || first == "struct" =>
+        {
             format!("an array of {}", size.replace("elements", "").replace("element", "").trim())
         }
         ("tuple", None) => "an array".to_owned(),

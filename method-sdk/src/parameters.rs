@@ -63,7 +63,8 @@ fn read_query<P: DeserializeOwned>(query: &str) -> Result<P> {
     if let Ok(params) = serde_json::from_str(&object) {
         return Ok(params);
     }
-    serde_path_to_error::deserialize(serde_html_form::Deserializer::new(pairs())).map_err(|error| Misfit::new(error).into())
+    serde_path_to_error::deserialize(serde_html_form::Deserializer::new(pairs()))
+        .map_err(|error| Misfit::new(error).into())
 }
 
 /// `()` takes `{}` and `null`, which serde's own does not.

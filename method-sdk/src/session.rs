@@ -61,11 +61,7 @@ impl Session {
 
     /// What the client is told of the session.
     pub fn info(&self) -> SessionInfo {
-        SessionInfo {
-            session_id: self.session_id.clone(),
-            expires: self.expires,
-            user_id: self.user_id.clone(),
-        }
+        SessionInfo { session_id: self.session_id.clone(), expires: self.expires, user_id: self.user_id.clone() }
     }
 
     /// Keeps `state` in the database, where every server finds it on the session's next request.
@@ -120,13 +116,19 @@ impl Session {
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").field("user_id", &self.user_id).field("expires", &self.expires).finish_non_exhaustive()
+        f.debug_struct("Session")
+            .field("user_id", &self.user_id)
+            .field("expires", &self.expires)
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for SessionInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionInfo").field("user_id", &self.user_id).field("expires", &self.expires).finish_non_exhaustive()
+        f.debug_struct("SessionInfo")
+            .field("user_id", &self.user_id)
+            .field("expires", &self.expires)
+            .finish_non_exhaustive()
     }
 }
 

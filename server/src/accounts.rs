@@ -86,7 +86,10 @@ impl Accounts {
             return Err(code::INVALID_CREDENTIALS.into());
         }
         if outdated && let Err(error) = self.rehash(user_id, password, &password_hash).await {
-            tracing::warn!(user = user_id, "the login is good, but its outdated password hash could not be renewed: {error}");
+            tracing::warn!(
+                user = user_id,
+                "the login is good, but its outdated password hash could not be renewed: {error}"
+            );
         }
         Ok(record)
     }

@@ -19,7 +19,11 @@ const SIGNATURE_BYTES: usize = 20;
 ///
 /// # Errors
 /// 1007: there is no such session. 1008: the signature is missing or not that of this body by this session's user.
-pub(crate) async fn authenticate(headers: &HeaderMap, body: &[u8], accounts: &Arc<Accounts>) -> Result<Option<Session>> {
+pub(crate) async fn authenticate(
+    headers: &HeaderMap,
+    body: &[u8],
+    accounts: &Arc<Accounts>,
+) -> Result<Option<Session>> {
     let mut claims = headers.get_all(SESSION_ID).iter();
     let Some(claim) = claims.next() else { return Ok(None) };
     let session_id = claim.to_str().ok().filter(|_| claims.next().is_none()).ok_or(code::INVALID_SESSION_ID)?;

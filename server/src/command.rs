@@ -56,7 +56,9 @@ pub fn main(methods: &'static [Method]) -> ExitCode {
     }
     match line.command {
         Command::Methods => say(list(methods).trim_end()),
-        Command::New { name } => new_method(&directory, &name).map_or_else(|problem| refuse(&problem), |done| say(&done)),
+        Command::New { name } => {
+            new_method(&directory, &name).map_or_else(|problem| refuse(&problem), |done| say(&done))
+        }
         Command::Check => with_config(line.config, |config| check(methods, config)),
         Command::Serve => with_config(line.config, |config| serve(methods, config)),
     }
@@ -79,7 +81,7 @@ fn list(methods: &[Method]) -> String {
 
 /// Writes the file of a new method, and touches no other.
 fn new_method(directory: &Path, name: &str) -> Result<String, String> {
-    Ok::<(), String>(()).map_err(|problem| format!("`{name}` cannot be the name of a method: {problem}"))?;
+    method_build::check_name(name).map_err(|problem| format!("`{name}` cannot be the name of a method: {problem}"))?;
     let methods = directory.join("methods");
     if !methods.is_dir() {
         return Err("there is no folder `methods` here; run this where the application's Cargo.toml is".to_owned());
@@ -88,7 +90,9 @@ fn new_method(directory: &Path, name: &str) -> Result<String, String> {
     let shown = file.display();
     let folder = directory.join(&file).with_extension("");
     if folder.is_dir() {
-        return Err(format!("there is a folder of the same name as {shown} would have; a name is a method or a folder"));
+        return Err(format!(
+            "there is a folder of the same name as {shown} would have; a name is a method or a folder"
+        ));
     }
     let beside = |folder: &&Path| *folder != methods && folder.with_extension("rs").is_file();
     if let Some(taken) = folder.ancestors().skip(1).take_while(|folder| *folder != methods).find(beside) {

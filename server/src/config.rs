@@ -177,36 +177,20 @@ pub fn parse(
 ) -> Result<CommandLine, Exit> {
     let line = command::read(args)?;
     let environment = environment::read(environment, directory);
-    let named = line
-        .config
-        .or(environment.config)
-        .filter(|path| !path.is_empty());
+    let named = line.config.or(environment.config).filter(|path| !path.is_empty());
     let file = file::read(directory, named.as_deref());
 
     let mut config = Config::default();
     let mut problems = Vec::new();
-    for setting in file
-        .settings
-        .into_iter()
-        .chain(environment.settings)
-        .chain(line.settings)
-    {
+    for setting in file.settings.into_iter().chain(environment.settings).chain(line.settings) {
         if let Err(problem) = setting.and_then(|setting| apply(setting, &mut config)) {
             problems.push(problem);
         }
     }
     Ok(CommandLine {
         command: line.command,
-        config: if problems.is_empty() {
-            Ok(config)
-        } else {
-            Err(ConfigError { problems })
-        },
-        warnings: file
-            .warnings
-            .into_iter()
-            .chain(environment.warnings)
-            .collect(),
+        config: if problems.is_empty() { Ok(config) } else { Err(ConfigError { problems }) },
+        warnings: file.warnings.into_iter().chain(environment.warnings).collect(),
     })
 }
 

@@ -79,7 +79,11 @@ async fn perform(dispatcher: &Dispatcher, incoming: Incoming, session: Option<Se
         Some((mut handler, outcome)) => {
             let outcome = if line.has_started() { end_stream(method, &line, outcome) } else { outcome };
             let (status, headers) = handler.take_head();
-            Done { method: Some(method), session: handler.signer().cloned(), answer: Answer { outcome, status, headers } }
+            Done {
+                method: Some(method),
+                session: handler.signer().cloned(),
+                answer: Answer { outcome, status, headers },
+            }
         }
         None => {
             let error = Error::unavailable("invoke has not answered within its time");
@@ -92,7 +96,12 @@ async fn perform(dispatcher: &Dispatcher, incoming: Incoming, session: Option<Se
 ///
 /// # Errors
 /// 1015, 1002, 1003: the request has no call in it. 1001: no such method. 1004: it needs a session.
-fn admit<'a>(registry: &Registry, door: &'a Door, body: &'a [u8], has_session: bool) -> Result<(&'static Method, Input<'a>)> {
+fn admit<'a>(
+    registry: &Registry,
+    door: &'a Door,
+    body: &'a [u8],
+    has_session: bool,
+) -> Result<(&'static Method, Input<'a>)> {
     let call = envelope::open(door, body)?;
     let method = registry.find(&call.name).ok_or_else(|| envelope::unknown_method(&call.name))?;
     if method.authenticated && !has_session {
@@ -146,7 +155,10 @@ fn end_stream(method: &Method, line: &Line, outcome: Outcome) -> Outcome {
     match outcome {
         Ok(answer) => {
             if answer.is_some() {
-                tracing::warn!(method = method.name, "invoke wrote its answer by hand and returned another, which is not sent");
+                tracing::warn!(
+                    method = method.name,
+                    "invoke wrote its answer by hand and returned another, which is not sent"
+                );
             }
             line.finish();
             Ok(None)

@@ -257,7 +257,12 @@ pub(crate) fn write_error(status: StatusCode, error: Error) -> Outgoing {
 /// Writes a result of the server itself.
 pub(crate) fn write_result(result: &Value) -> Outgoing {
     let body = format!(r#"{{"result":{result}}}"#);
-    Outgoing { status: StatusCode::OK, headers: HeaderMap::from_iter([(CONTENT_TYPE, JSON)]), body: body.into(), error: None }
+    Outgoing {
+        status: StatusCode::OK,
+        headers: HeaderMap::from_iter([(CONTENT_TYPE, JSON)]),
+        body: body.into(),
+        error: None,
+    }
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");

@@ -150,7 +150,10 @@ fn route(front: &Front, request: &Received<'_>) -> Result<Route, Refusal> {
     if request.version == Version::HTTP_11 && headers.get_all(HOST).iter().count() != 1 {
         return Err(code::MALFORMED_REQUEST.into());
     }
-    if verb == Verb::OPTIONS && cors::is_preflight(headers) && cors::allowed(headers, &front.config.allow_origins).is_some() {
+    if verb == Verb::OPTIONS
+        && cors::is_preflight(headers)
+        && cors::allowed(headers, &front.config.allow_origins).is_some()
+    {
         let outgoing =
             Outgoing { status: StatusCode::NO_CONTENT, headers: cors::preflight(), body: Bytes::new(), error: None };
         return Ok(Route::Answer(outgoing));
@@ -267,7 +270,10 @@ impl RequestIds {
     /// The id that came in, if it is a clean one, or the next.
     fn of(&self, headers: &HeaderMap) -> String {
         let inbound = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| is_clean_id(id));
-        inbound.map_or_else(|| format!("{:016x}-{:x}", self.start, self.next.fetch_add(1, Ordering::Relaxed)), str::to_owned)
+        inbound.map_or_else(
+            || format!("{:016x}-{:x}", self.start, self.next.fetch_add(1, Ordering::Relaxed)),
+            str::to_owned,
+        )
     }
 }
 
@@ -275,4 +281,3 @@ fn is_clean_id(id: &str) -> bool {
     let is_clean = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     (1..=128).contains(&id.len()) && id.bytes().all(is_clean)
 }
-

@@ -65,7 +65,11 @@ pub(crate) struct Inflight {
 }
 
 impl Inflight {
-    pub(crate) fn new(line: Arc<Line>, call: impl Future<Output = Outgoing> + Send + 'static, detached: Detached) -> Self {
+    pub(crate) fn new(
+        line: Arc<Line>,
+        call: impl Future<Output = Outgoing> + Send + 'static,
+        detached: Detached,
+    ) -> Self {
         Inflight { line, rest: Some(Box::pin(call)), detached }
     }
 

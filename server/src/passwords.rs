@@ -94,7 +94,8 @@ impl Passwords {
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        let _place = self.queue.try_acquire().map_err(|_| Error::unavailable("too many passwords wait to be checked"))?;
+        let _place =
+            self.queue.try_acquire().map_err(|_| Error::unavailable("too many passwords wait to be checked"))?;
         let core = self.cores.clone().acquire_owned().await?;
         self.runs.fetch_add(1, Ordering::Relaxed);
         // The core is given back when the work is done, even if the caller has gone and waits no more.

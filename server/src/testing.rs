@@ -121,7 +121,9 @@ impl App {
         let line = Arc::new(Line::default());
         let call = dispatch(self.server.dispatcher().clone(), incoming, line.clone());
         match Inflight::new(line, call, Detached::default()).await {
-            Reply::Whole(outgoing) => Exchange { status: outgoing.status, headers: outgoing.headers, body: outgoing.body },
+            Reply::Whole(outgoing) => {
+                Exchange { status: outgoing.status, headers: outgoing.headers, body: outgoing.body }
+            }
             Reply::Streaming(mut streaming, _guard) => {
                 let mut body = Vec::new();
                 while let Some(chunk) = streaming.chunks.recv().await {

@@ -1,15 +1,8 @@
 //! Turns the files in `methods/` into the table of methods that a server is built with.
 //!
 //! A file is a method and a folder is a dot: `methods/account/login.rs` is `account.login`. The whole of an application's
-//! `build.rs` is
-//!
-//! ```no_run
-//! fn main() {
-//!     method_build::generate()
-//! }
-//! ```
-//!
-//! and its `src/lib.rs` is `include!(concat!(env!("OUT_DIR"), "/methods.rs"));`. In the order of the path of a file:
+//! `build.rs` is `fn main() { method_build::generate() }`, and that of its `src/lib.rs` is
+//! `include!(concat!(env!("OUT_DIR"), "/methods.rs"));`. In the order of the path of a file:
 //!
 //! | | |
 //! |---|---|
@@ -76,10 +69,7 @@ fn watch(methods: &Path) {
     }
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "this is how a build script speaks to Cargo"
-)]
+#[expect(clippy::print_stdout, reason = "this is how a build script speaks to Cargo")]
 fn tell_cargo(instruction: &str, text: &str) {
     // A file's name may hold a line break, and a new line would be a new instruction.
     println!("cargo::{instruction}={}", text.replace(['\n', '\r'], " "));

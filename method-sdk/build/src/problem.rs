@@ -43,10 +43,7 @@ pub(crate) struct Problems<'a> {
 
 impl<'a> Problems<'a> {
     pub(crate) fn of(file: &'a Path) -> Self {
-        Problems {
-            file,
-            found: Vec::new(),
-        }
+        Problems { file, found: Vec::new() }
     }
 
     pub(crate) fn add(&mut self, sentence: impl Into<String>) {
@@ -54,7 +51,11 @@ impl<'a> Problems<'a> {
     }
 
     pub(crate) fn add_at(&mut self, place: Span, sentence: impl Into<String>) {
-        self.push(Some(place.start().line), sentence.into());
+        self.add_on_line(place.start().line, sentence);
+    }
+
+    pub(crate) fn add_on_line(&mut self, line: usize, sentence: impl Into<String>) {
+        self.push(Some(line), sentence.into());
     }
 
     pub(crate) fn into_vec(self) -> Vec<Problem> {
@@ -62,10 +63,6 @@ impl<'a> Problems<'a> {
     }
 
     fn push(&mut self, line: Option<usize>, sentence: String) {
-        self.found.push(Problem {
-            file: self.file.to_owned(),
-            line,
-            sentence,
-        });
+        self.found.push(Problem { file: self.file.to_owned(), line, sentence });
     }
 }

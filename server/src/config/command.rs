@@ -70,51 +70,32 @@ pub(super) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Contents,
         return Err(Exit::Refused(unknown.join("\n")));
     }
     let helps: Vec<_> = KEYS.iter().map(help).collect();
-    let matches = app(&helps)
-        .get_matches_from_safe(args)
-        .map_err(|error| match error.kind {
-            ErrorKind::HelpDisplayed => Exit::Asked(error.message),
-            // Not shown: after `--mysql_password= ` it is the password.
-            ErrorKind::UnknownArgument => Exit::Refused(format!(
-                "an argument is neither a command nor an option; {HELP}"
-            )),
-            _ => Exit::Refused(error.message),
-        })?;
+    let matches = app(&helps).get_matches_from_safe(args).map_err(|error| match error.kind {
+        ErrorKind::HelpDisplayed => Exit::Asked(error.message),
+        // Not shown: after `--mysql_password= ` it is the password.
+        ErrorKind::UnknownArgument => Exit::Refused(format!("an argument is neither a command nor an option; {HELP}")),
+        _ => Exit::Refused(error.message),
+    })?;
     if matches.is_present(VERSION) {
-        return Err(Exit::Asked(
-            concat!("server ", env!("CARGO_PKG_VERSION")).to_owned(),
-        ));
+        return Err(Exit::Asked(concat!("server ", env!("CARGO_PKG_VERSION")).to_owned()));
     }
     let settings = KEYS.iter().filter_map(|key| {
         let value = matches.value_of(key.name)?.to_owned();
-        Some(Ok(Setting {
-            origin: format!("--{}", key.name),
-            key,
-            value,
-        }))
+        Some(Ok(Setting { origin: format!("--{}", key.name), key, value }))
     });
     Ok(Contents {
         settings: settings.collect(),
         config: matches.value_of_os(CONFIG).map(OsStr::to_owned),
-        command: Options::from_clap(&matches)
-            .command
-            .unwrap_or(Command::Serve),
+        command: Options::from_clap(&matches).command.unwrap_or(Command::Serve),
     })
 }
 
 fn app(helps: &[String]) -> App<'_, '_> {
     let config = option(CONFIG, "PATH").help("File to read instead of server.conf; it must exist");
-    let version = Arg::with_name(VERSION)
-        .long(VERSION)
-        .short("V")
-        .global(true);
+    let version = Arg::with_name(VERSION).long(VERSION).short("V").global(true);
     let version = version.help("Prints version information");
     let keys = (1..).zip(KEYS).zip(helps);
-    let keys = keys.map(|((order, key), help)| {
-        option(key.name, key.value_name)
-            .help(help)
-            .display_order(order)
-    });
+    let keys = keys.map(|((order, key), help)| option(key.name, key.value_name).help(help).display_order(order));
     Options::clap()
         .about("Serves the methods, unless a command says otherwise.")
         .settings(&[AppSettings::StrictUtf8, AppSettings::VersionlessSubcommands])
@@ -127,20 +108,11 @@ fn app(helps: &[String]) -> App<'_, '_> {
 }
 
 fn option<'a>(name: &'a str, value_name: &'a str) -> Arg<'a, 'a> {
-    Arg::with_name(name)
-        .long(name)
-        .value_name(value_name)
-        .takes_value(true)
-        .overrides_with(name)
-        .global(true)
+    Arg::with_name(name).long(name).value_name(value_name).takes_value(true).overrides_with(name).global(true)
 }
 
 fn help(key: &Key) -> String {
-    let default = if key.default.is_empty() {
-        "none"
-    } else {
-        key.default
-    };
+    let default = if key.default.is_empty() { "none" } else { key.default };
     format!("{} [default: {default}]", key.help)
 }
 
@@ -161,8 +133,6 @@ fn unknown(arg: &OsString) -> Option<String> {
     if name.is_empty() || known().any(|known| known == name) {
         return None;
     }
-    let meant = nearest(name, known())
-        .map(|name| format!("did you mean `--{name}`? "))
-        .unwrap_or_default();
+    let meant = nearest(name, known()).map(|name| format!("did you mean `--{name}`? ")).unwrap_or_default();
     Some(format!("unknown option `--{}`; {meant}{HELP}", shown(name)))
 }

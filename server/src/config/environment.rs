@@ -25,10 +25,7 @@ pub(super) struct Contents {
 }
 
 /// Picks the variables that are ours; relative paths of files start at `directory`.
-pub(super) fn read(
-    environment: impl IntoIterator<Item = (OsString, OsString)>,
-    directory: &Path,
-) -> Contents {
+pub(super) fn read(environment: impl IntoIterator<Item = (OsString, OsString)>, directory: &Path) -> Contents {
     let mut variables: BTreeMap<String, OsString> = environment
         .into_iter()
         .filter_map(|(name, value)| {
@@ -40,25 +37,15 @@ pub(super) fn read(
     let mut settings = Settings::new();
     let mut warnings = Vec::new();
     for (name, value) in &variables {
-        let (plain, mounted) = name
-            .strip_suffix(FILE)
-            .map_or((name.as_str(), false), |plain| (plain, true));
-        let Some(key) = KEYS
-            .iter()
-            .find(|key| key.name.to_ascii_uppercase() == plain)
-        else {
+        let (plain, mounted) = name.strip_suffix(FILE).map_or((name.as_str(), false), |plain| (plain, true));
+        let Some(key) = KEYS.iter().find(|key| key.name.to_ascii_uppercase() == plain) else {
             warnings.push(unknown(name));
             continue;
         };
         let value = match mounted {
-            true if variables.contains_key(plain) => {
-                Err(format!("given beside {PREFIX}{plain}; keep one of them"))
-            }
+            true if variables.contains_key(plain) => Err(format!("given beside {PREFIX}{plain}; keep one of them")),
             true => read_mounted(&directory.join(value)),
-            false => value
-                .to_str()
-                .map(str::to_owned)
-                .ok_or_else(|| "not UTF-8".to_owned()),
+            false => value.to_str().map(str::to_owned).ok_or_else(|| "not UTF-8".to_owned()),
         };
         let origin = format!("{PREFIX}{name}");
         settings.push(match value {
@@ -66,18 +53,13 @@ pub(super) fn read(
             Err(what) => Err(format!("{origin}: {what}")),
         });
     }
-    Contents {
-        config,
-        settings,
-        warnings,
-    }
+    Contents { config, settings, warnings }
 }
 
 /// What the file at `path` holds, without one newline at its end. The path is not in the `Err`: somebody may have
 /// put the secret itself there.
 fn read_mounted(path: &Path) -> Result<String, String> {
-    let mut text = fs::read_to_string(path)
-        .map_err(|error| format!("the file it names cannot be read: {error}"))?;
+    let mut text = fs::read_to_string(path).map_err(|error| format!("the file it names cannot be read: {error}"))?;
     if text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {
@@ -95,9 +77,5 @@ fn unknown(name: &str) -> String {
         .collect();
     let meant = nearest(name, known.iter().map(String::as_str))
         .map(|name| format!("; did you mean `{PREFIX}{}`?", name.to_uppercase()));
-    format!(
-        "unknown variable `{PREFIX}{}` is ignored{}",
-        shown(name),
-        meant.unwrap_or_default()
-    )
+    format!("unknown variable `{PREFIX}{}` is ignored{}", shown(name), meant.unwrap_or_default())
 }

@@ -30,17 +30,11 @@ pub(super) fn read(directory: &Path, named: Option<&OsStr>) -> Contents {
         Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => (Vec::new(), 0),
         Err(error) => {
             let problem = format!("{name}: cannot be read: {error}");
-            return Contents {
-                settings: vec![Err(problem)],
-                warnings: Vec::new(),
-            };
+            return Contents { settings: vec![Err(problem)], warnings: Vec::new() };
         }
     };
     let settings = settings(&name, &bytes);
-    let held = settings
-        .iter()
-        .flatten()
-        .find(|setting| setting.key.secret && !setting.value.is_empty());
+    let held = settings.iter().flatten().find(|setting| setting.key.secret && !setting.value.is_empty());
     let warnings = match held {
         Some(secret) if mode & READABLE_BY_OTHERS != 0 => vec![format!(
             "{name}: holds `{}` and can be read by every user of this machine; `chmod 600 {name}` changes that",
@@ -70,10 +64,7 @@ fn settings(name: &str, bytes: &[u8]) -> Settings {
             Ok(None) => continue,
             Ok(Some((key, value))) => match *first_lines.entry(key.name).or_insert(number) {
                 first if first == number => Ok(Setting { origin, key, value }),
-                first => Err(format!(
-                    "{origin}: `{}` is given twice; the first is on line {first}",
-                    key.name
-                )),
+                first => Err(format!("{origin}: `{}` is given twice; the first is on line {first}", key.name)),
             },
             Err(what) => Err(format!("{origin}: {what}")),
         };
@@ -89,14 +80,10 @@ fn entry(line: &[u8]) -> Result<Option<(&'static Key, String)>, String> {
     if line.is_empty() || line.starts_with('#') {
         return Ok(None);
     }
-    let (name, value) = line
-        .split_once('=')
-        .ok_or("no `=`; a line is `key=value`")?;
+    let (name, value) = line.split_once('=').ok_or("no `=`; a line is `key=value`")?;
     let name = name.trim_end().replace('-', "_");
     let key = KEYS.iter().find(|key| key.name == name).ok_or_else(|| {
-        let meant = nearest(&name, names())
-            .map(|name| format!("; did you mean `{name}`?"))
-            .unwrap_or_default();
+        let meant = nearest(&name, names()).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
         format!("unknown key `{}`{meant}", shown(&name))
     })?;
     Ok(Some((key, unquote(value)?)))
@@ -105,23 +92,15 @@ fn entry(line: &[u8]) -> Result<Option<(&'static Key, String)>, String> {
 /// What stands behind the `=`, without its quotes, or, where it has none, without the comment. There are no escapes.
 fn unquote(text: &str) -> Result<String, String> {
     let value = text.trim_start();
-    let Some(quote) = value
-        .chars()
-        .next()
-        .filter(|first| ['"', '\''].contains(first))
-    else {
+    let Some(quote) = value.chars().next().filter(|first| ['"', '\''].contains(first)) else {
         let mut hashes = text.match_indices('#').map(|(at, _)| at);
         let end = hashes.find(|at| text[..*at].ends_with(char::is_whitespace));
         return Ok(text[..end.unwrap_or(text.len())].trim().to_owned());
     };
-    let (value, rest) = value[1..]
-        .split_once(quote)
-        .ok_or_else(|| format!("no closing {quote}"))?;
+    let (value, rest) = value[1..].split_once(quote).ok_or_else(|| format!("no closing {quote}"))?;
     let rest = rest.trim_start();
     if !rest.is_empty() && !rest.starts_with('#') {
-        return Err(format!(
-            "something other than a comment after the closing {quote}"
-        ));
+        return Err(format!("something other than a comment after the closing {quote}"));
     }
     Ok(value.to_owned())
 }

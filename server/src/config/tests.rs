@@ -19,32 +19,19 @@ fn directory(conf: impl AsRef<[u8]>) -> TempDir {
     directory
 }
 
-fn run(
-    directory: &TempDir,
-    environment: &[(&str, &str)],
-    args: &[&str],
-) -> Result<CommandLine, Exit> {
+fn run(directory: &TempDir, environment: &[(&str, &str)], args: &[&str]) -> Result<CommandLine, Exit> {
     let args = ["server"].iter().chain(args).map(OsString::from);
-    let environment = environment
-        .iter()
-        .map(|(name, value)| (name.into(), value.into()));
+    let environment = environment.iter().map(|(name, value)| (name.into(), value.into()));
     parse(args, environment, directory.path())
 }
 
 fn config(conf: &str, environment: &[(&str, &str)], args: &[&str]) -> Config {
-    run(&directory(conf), environment, args)
-        .unwrap()
-        .config
-        .unwrap()
+    run(&directory(conf), environment, args).unwrap().config.unwrap()
 }
 
 /// Every problem, one a line.
 fn problems(conf: impl AsRef<[u8]>, environment: &[(&str, &str)], args: &[&str]) -> String {
-    run(&directory(conf), environment, args)
-        .unwrap()
-        .config
-        .unwrap_err()
-        .to_string()
+    run(&directory(conf), environment, args).unwrap().config.unwrap_err().to_string()
 }
 
 fn warnings(environment: &[(&str, &str)]) -> Vec<String> {
@@ -68,23 +55,13 @@ fn asked(args: &[&str]) -> String {
 /// The problem with `value` for `key`, without its origin.
 fn problem(key: &str, value: &str) -> String {
     let problem = problems("", &[], &[&format!("--{key}={value}")]);
-    problem
-        .strip_prefix(&format!("--{key}: "))
-        .unwrap()
-        .to_owned()
+    problem.strip_prefix(&format!("--{key}: ")).unwrap().to_owned()
 }
 
 #[test]
 fn server_conf_names_every_key_with_its_help_and_default() {
-    let entries: Vec<_> = KEYS
-        .iter()
-        .map(|key| format!("\n# {}\n#{}={}\n", key.help, key.name, key.default))
-        .collect();
-    assert!(
-        SERVER_CONF.ends_with(&entries.concat()),
-        "server.conf should end with{}",
-        entries.concat()
-    );
+    let entries: Vec<_> = KEYS.iter().map(|key| format!("\n# {}\n#{}={}\n", key.help, key.name, key.default)).collect();
+    assert!(SERVER_CONF.ends_with(&entries.concat()), "server.conf should end with{}", entries.concat());
 }
 
 #[test]
@@ -92,19 +69,9 @@ fn server_conf_gives_the_defaults_as_it_is_and_with_every_line_active() {
     assert_eq!(config(SERVER_CONF, &[], &[]), Config::default());
     let active: Vec<_> = SERVER_CONF
         .lines()
-        .map(|line| {
-            line.strip_prefix('#')
-                .filter(|rest| !rest.is_empty() && !rest.starts_with(' '))
-                .unwrap_or(line)
-        })
+        .map(|line| line.strip_prefix('#').filter(|rest| !rest.is_empty() && !rest.starts_with(' ')).unwrap_or(line))
         .collect();
-    assert_eq!(
-        active
-            .iter()
-            .filter(|line| line.contains('=') && !line.starts_with('#'))
-            .count(),
-        KEYS.len()
-    );
+    assert_eq!(active.iter().filter(|line| line.contains('=') && !line.starts_with('#')).count(), KEYS.len());
     assert_eq!(config(&active.join("\n"), &[], &[]), Config::default());
 }
 
@@ -119,10 +86,7 @@ fn without_a_file_everything_is_the_default() {
 #[test]
 fn the_defaults_are_the_documented_ones() {
     let config = Config::default();
-    assert_eq!(
-        (config.address.to_string().as_str(), config.port),
-        ("127.0.0.1", 8888)
-    );
+    assert_eq!((config.address.to_string().as_str(), config.port), ("127.0.0.1", 8888));
     assert_eq!(config.database, Database::Sqlite);
     assert_eq!(config.session_ttl, Duration::from_secs(86_400));
     assert_eq!(config.max_body, 1_048_576);
@@ -145,40 +109,19 @@ fn the_config_option_beats_its_variable_beats_server_conf() {
     let directory = directory("port=1");
     fs::write(directory.path().join("b.conf"), "port=2").unwrap();
     fs::write(directory.path().join("c.conf"), "port=3").unwrap();
-    let port = |environment: &[_], args: &[_]| {
-        run(&directory, environment, args)
-            .unwrap()
-            .config
-            .unwrap()
-            .port
-    };
+    let port = |environment: &[_], args: &[_]| run(&directory, environment, args).unwrap().config.unwrap().port;
     assert_eq!(port(&[], &[]), 1);
     assert_eq!(port(&[("SIMPLEAPI_CONFIG", "")], &[]), 1);
     assert_eq!(port(&[("SIMPLEAPI_CONFIG", "b.conf")], &[]), 2);
-    assert_eq!(
-        port(&[("SIMPLEAPI_CONFIG", "b.conf")], &["--config=c.conf"]),
-        3
-    );
-    assert_eq!(
-        port(
-            &[],
-            &[
-                "--config",
-                directory.path().join("c.conf").to_str().unwrap()
-            ]
-        ),
-        3
-    );
+    assert_eq!(port(&[("SIMPLEAPI_CONFIG", "b.conf")], &["--config=c.conf"]), 3);
+    assert_eq!(port(&[], &["--config", directory.path().join("c.conf").to_str().unwrap()]), 3);
 }
 
 #[test]
 fn a_named_file_must_exist() {
     let expected = "no.conf: cannot be read: No such file or directory (os error 2)";
     assert_eq!(problems("", &[], &["--config=no.conf"]), expected);
-    assert_eq!(
-        problems("", &[("SIMPLEAPI_CONFIG", "no.conf")], &[]),
-        expected
-    );
+    assert_eq!(problems("", &[("SIMPLEAPI_CONFIG", "no.conf")], &[]), expected);
 }
 
 #[test]
@@ -193,10 +136,7 @@ fn the_file_may_have_comments_quotes_blanks_and_either_newline() {
     assert_eq!(config.mongodb_database, "#c");
     assert_eq!(config.mysql_password.unwrap().expose(), "it's");
     assert_eq!(config.postgres_url, None);
-    assert_eq!(
-        config.sqlite_path.to_str().unwrap(),
-        "p\u{e4}th with \"quotes\""
-    );
+    assert_eq!(config.sqlite_path.to_str().unwrap(), "p\u{e4}th with \"quotes\"");
 }
 
 #[test]
@@ -215,26 +155,15 @@ server.conf:8: unknown key `completely_other`
 SIMPLEAPI_DATABASE: `mongo` is not one of `sqlite`, `mongodb`, `mysql`, `postgres`
 SIMPLEAPI_PORT: `70000` is not a number from 0 to 65535
 --max_body: `1g` is not a size; write `64k`, `1m` or plain bytes, from 1 to `1024m`";
-    assert_eq!(
-        problems(conf, &environment, &["--port=1", "--max-body=1g"]),
-        expected
-    );
+    assert_eq!(problems(conf, &environment, &["--port=1", "--max-body=1g"]), expected);
 }
 
 #[test]
 fn commands_that_need_no_configuration_work_beside_a_broken_file() {
     let directory = directory("broken");
-    assert_eq!(
-        run(&directory, &[], &["methods"]).unwrap().command,
-        Command::Methods
-    );
+    assert_eq!(run(&directory, &[], &["methods"]).unwrap().command, Command::Methods);
     let new = run(&directory, &[], &["new", "a.b.c"]).unwrap();
-    assert_eq!(
-        new.command,
-        Command::New {
-            name: "a.b.c".to_owned()
-        }
-    );
+    assert_eq!(new.command, Command::New { name: "a.b.c".to_owned() });
     assert!(new.config.is_err());
 }
 
@@ -242,15 +171,9 @@ fn commands_that_need_no_configuration_work_beside_a_broken_file() {
 fn options_stand_before_or_after_the_command_with_dashes_or_underscores() {
     for args in [["--max-body=2k", "check"], ["check", "--max_body=2k"]] {
         let line = run(&directory(""), &[], &args).unwrap();
-        assert_eq!(
-            (line.command, line.config.unwrap().max_body),
-            (Command::Check, 2048)
-        );
+        assert_eq!((line.command, line.config.unwrap().max_body), (Command::Check, 2048));
     }
-    assert_eq!(
-        run(&directory(""), &[], &["serve"]).unwrap().command,
-        Command::Serve
-    );
+    assert_eq!(run(&directory(""), &[], &["serve"]).unwrap().command, Command::Serve);
 }
 
 #[test]
@@ -261,22 +184,14 @@ fn a_command_line_that_cannot_be_understood_is_refused() {
          unknown option `--nonsense`; `server --help` lists all"
     );
     let unexpected = "an argument is neither a command nor an option; `server --help` lists all";
-    for args in [
-        ["metods"].as_slice(),
-        &["-x"],
-        &["--port", "-5"],
-        &["methods", "a"],
-    ] {
+    for args in [["metods"].as_slice(), &["-x"], &["--port", "-5"], &["methods", "a"]] {
         assert_eq!(refused(args), unexpected, "{args:?}");
     }
     assert!(refused(&["--port"]).contains("'--port <PORT>' requires a value"));
     assert!(refused(&["--config"]).contains("'--config <PATH>' requires a value"));
     assert!(refused(&["new"]).contains("<name>"));
     let args = ["server".into(), OsString::from_vec(b"--port=\xff".to_vec())];
-    assert!(matches!(
-        parse(args, [], directory("").path()),
-        Err(Exit::Refused(_))
-    ));
+    assert!(matches!(parse(args, [], directory("").path()), Err(Exit::Refused(_))));
 }
 
 #[test]
@@ -284,30 +199,12 @@ fn help_lists_every_option_in_order_with_its_default() {
     let help = asked(&["--help"]);
     let mut rest = help.as_str();
     for key in KEYS {
-        let default = if key.default.is_empty() {
-            "none"
-        } else {
-            key.default
-        };
-        let option = rest
-            .find(&format!("--{} <{}>", key.name, key.value_name))
-            .expect(key.name);
+        let default = if key.default.is_empty() { "none" } else { key.default };
+        let option = rest.find(&format!("--{} <{}>", key.name, key.value_name)).expect(key.name);
         rest = &rest[option..];
-        assert!(
-            rest.lines()
-                .next()
-                .unwrap()
-                .ends_with(&format!("{} [default: {default}]", key.help))
-        );
+        assert!(rest.lines().next().unwrap().ends_with(&format!("{} [default: {default}]", key.help)));
     }
-    for command in [
-        "check",
-        "methods",
-        "new",
-        "serve",
-        "--config",
-        "the last counts",
-    ] {
+    for command in ["check", "methods", "new", "serve", "--config", "the last counts"] {
         assert!(help.contains(command), "{command}");
     }
     assert!(asked(&["methods", "--help"]).contains("Lists the methods"));
@@ -321,30 +218,15 @@ fn a_variable_may_name_a_file_with_the_value() {
     let directory = directory("");
     for (held, expected) in [("a\n", "a"), ("a\r\n", "a"), ("a\n\n", "a\n"), (" a", " a")] {
         fs::write(directory.path().join("secret"), held).unwrap();
-        let line = run(
-            &directory,
-            &[("SIMPLEAPI_MYSQL_PASSWORD_FILE", "secret")],
-            &[],
-        )
-        .unwrap();
-        assert_eq!(
-            line.config.unwrap().mysql_password.unwrap().expose(),
-            expected
-        );
+        let line = run(&directory, &[("SIMPLEAPI_MYSQL_PASSWORD_FILE", "secret")], &[]).unwrap();
+        assert_eq!(line.config.unwrap().mysql_password.unwrap().expose(), expected);
     }
     assert_eq!(
         problems("", &[("SIMPLEAPI_PORT_FILE", "hunter2")], &[]),
         "SIMPLEAPI_PORT_FILE: the file it names cannot be read: No such file or directory (os error 2)"
     );
     assert_eq!(
-        problems(
-            "",
-            &[
-                ("SIMPLEAPI_PORT", "1"),
-                ("SIMPLEAPI_PORT_FILE", "server.conf")
-            ],
-            &[]
-        ),
+        problems("", &[("SIMPLEAPI_PORT", "1"), ("SIMPLEAPI_PORT_FILE", "server.conf")], &[]),
         "SIMPLEAPI_PORT_FILE: given beside SIMPLEAPI_PORT; keep one of them"
     );
 }
@@ -373,46 +255,21 @@ fn an_unknown_variable_only_warns() {
 
 #[test]
 fn a_variable_that_is_not_utf8_is_refused() {
-    let environment = [(
-        "SIMPLEAPI_MYSQL_USER".into(),
-        OsString::from_vec(vec![0xff]),
-    )];
+    let environment = [("SIMPLEAPI_MYSQL_USER".into(), OsString::from_vec(vec![0xff]))];
     let line = parse(["server".into()], environment, directory("").path()).unwrap();
-    assert_eq!(
-        line.config.unwrap_err().problems,
-        ["SIMPLEAPI_MYSQL_USER: not UTF-8"]
-    );
+    assert_eq!(line.config.unwrap_err().problems, ["SIMPLEAPI_MYSQL_USER: not UTF-8"]);
 }
 
 #[test]
 fn durations_are_seconds_minutes_or_hours() {
-    for (text, seconds) in [
-        ("30s", 30),
-        ("15m", 900),
-        ("24h", 86_400),
-        ("7", 7),
-        ("876000h", 3_153_600_000),
-    ] {
+    for (text, seconds) in [("30s", 30), ("15m", 900), ("24h", 86_400), ("7", 7), ("876000h", 3_153_600_000)] {
         let config = config("", &[], &[&format!("--session_ttl={text}")]);
         assert_eq!(config.session_ttl, Duration::from_secs(seconds), "{text}");
     }
-    for text in [
-        "",
-        "s",
-        "1.5s",
-        "-1",
-        "+1",
-        "1d",
-        "500ms",
-        "1 s",
-        " 1",
-        "876001h",
-        "99999999999999999999",
-        "\u{663}s",
-    ] {
-        let expected = format!(
-            "`{text}` is not a duration; write `30s`, `15m`, `24h` or plain seconds, up to 100 years"
-        );
+    for text in ["", "s", "1.5s", "-1", "+1", "1d", "500ms", "1 s", " 1", "876001h", "99999999999999999999", "\u{663}s"]
+    {
+        let expected =
+            format!("`{text}` is not a duration; write `30s`, `15m`, `24h` or plain seconds, up to 100 years");
         assert_eq!(problem("session_ttl", text), expected);
     }
 }
@@ -420,103 +277,45 @@ fn durations_are_seconds_minutes_or_hours() {
 #[test]
 fn no_time_is_none_for_requests_and_refused_where_it_is_nonsense() {
     assert_eq!(config("request_timeout=0s", &[], &[]).request_timeout, None);
-    assert_eq!(
-        config("drain_timeout=0", &[], &[]).drain_timeout,
-        Duration::ZERO
-    );
-    for key in [
-        "session_ttl",
-        "database_timeout",
-        "first_byte_timeout",
-        "idle_timeout",
-        "body_timeout",
-    ] {
-        assert_eq!(
-            problem(key, "0m"),
-            "`0m` is not enough; at least `1s` is needed"
-        );
+    assert_eq!(config("drain_timeout=0", &[], &[]).drain_timeout, Duration::ZERO);
+    for key in ["session_ttl", "database_timeout", "first_byte_timeout", "idle_timeout", "body_timeout"] {
+        assert_eq!(problem(key, "0m"), "`0m` is not enough; at least `1s` is needed");
     }
 }
 
 #[test]
 fn numbers_and_sizes_have_bounds() {
     for (text, bytes) in [("1", 1), ("64k", 65_536), ("1024m", 1 << 30)] {
-        assert_eq!(
-            config("", &[], &[&format!("--max_body={text}")]).max_body,
-            bytes
-        );
+        assert_eq!(config("", &[], &[&format!("--max_body={text}")]).max_body, bytes);
     }
-    for text in [
-        "",
-        "0",
-        "0k",
-        "-1",
-        "1K",
-        "1.5m",
-        "1025m",
-        "18446744073709551615m",
-    ] {
-        let expected =
-            format!("`{text}` is not a size; write `64k`, `1m` or plain bytes, from 1 to `1024m`");
+    for text in ["", "0", "0k", "-1", "1K", "1.5m", "1025m", "18446744073709551615m"] {
+        let expected = format!("`{text}` is not a size; write `64k`, `1m` or plain bytes, from 1 to `1024m`");
         assert_eq!(problem("max_body", text), expected);
     }
-    for key in [
-        "database_connections",
-        "max_connections",
-        "max_connections_per_address",
-    ] {
-        assert_eq!(
-            problem(key, "0"),
-            "`0` is not a number from 1 to 4294967295"
-        );
+    for key in ["database_connections", "max_connections", "max_connections_per_address"] {
+        assert_eq!(problem(key, "0"), "`0` is not a number from 1 to 4294967295");
     }
-    assert_eq!(
-        problem("mongodb_port", "0"),
-        "`0` is not a number from 1 to 65535"
-    );
+    assert_eq!(problem("mongodb_port", "0"), "`0` is not a number from 1 to 65535");
     assert_eq!(problem("mysql_host", ""), "must not be empty");
-    assert_eq!(
-        problem("address", "localhost"),
-        "`localhost` is not an IP address such as `127.0.0.1` or `::1`"
-    );
+    assert_eq!(problem("address", "localhost"), "`localhost` is not an IP address such as `127.0.0.1` or `::1`");
 }
 
 #[test]
 fn proxies_are_networks_or_addresses() {
     let config = config("trusted_proxies=10.0.0.0/8, 192.0.2.1,::1", &[], &[]);
-    let networks: Vec<_> = config
-        .trusted_proxies
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let networks: Vec<_> = config.trusted_proxies.iter().map(ToString::to_string).collect();
     assert_eq!(networks, ["10.0.0.0/8", "192.0.2.1/32", "::1/128"]);
-    for (text, bad) in [
-        ("10.0.0.0/33", "10.0.0.0/33"),
-        ("::1,,::2", ""),
-        ("::1,proxy", "proxy"),
-    ] {
-        let expected =
-            format!("`{bad}` is not an IP address or a network such as `10.0.0.0/8` or `fd00::/8`");
+    for (text, bad) in [("10.0.0.0/33", "10.0.0.0/33"), ("::1,,::2", ""), ("::1,proxy", "proxy")] {
+        let expected = format!("`{bad}` is not an IP address or a network such as `10.0.0.0/8` or `fd00::/8`");
         assert_eq!(problem("trusted_proxies", text), expected);
     }
 }
 
 #[test]
 fn origins_are_exact_and_spelled_as_browsers_do() {
-    let config = config(
-        "allow_origins=HTTPS://Example.com:443, http://localhost:3000,http://[::1]:80,tauri://a",
-        &[],
-        &[],
-    );
-    assert_eq!(
-        config.allow_origins,
-        [
-            "https://example.com",
-            "http://localhost:3000",
-            "http://[::1]",
-            "tauri://a"
-        ]
-    );
+    let config =
+        config("allow_origins=HTTPS://Example.com:443, http://localhost:3000,http://[::1]:80,tauri://a", &[], &[]);
+    assert_eq!(config.allow_origins, ["https://example.com", "http://localhost:3000", "http://[::1]", "tauri://a"]);
     for text in [
         "example.com",
         "https://",
@@ -534,30 +333,20 @@ fn origins_are_exact_and_spelled_as_browsers_do() {
         "https://a?b",
         "https://a:1:2",
     ] {
-        let expected = "is not an origin; write `https://example.com` or `http://localhost:3000`, with nothing after it";
-        assert_eq!(
-            problem("allow_origins", text),
-            format!("`{text}` {expected}")
-        );
+        let expected =
+            "is not an origin; write `https://example.com` or `http://localhost:3000`, with nothing after it";
+        assert_eq!(problem("allow_origins", text), format!("`{text}` {expected}"));
     }
     for text in ["*", "https://*.example.com"] {
         let expected = "is not an exact origin; answers may carry a session, so each origin is listed by itself";
-        assert_eq!(
-            problem("allow_origins", text),
-            format!("`{text}` {expected}")
-        );
+        assert_eq!(problem("allow_origins", text), format!("`{text}` {expected}"));
     }
 }
 
 #[test]
 fn a_secret_is_in_no_error_warning_or_debug() {
     let conf = "mongodb_url=hunter2\nmysql_url='hunter2\nmysql_password=hunter2\npostgres_url=\"a\" hunter2\nhunter2\n";
-    let line = run(
-        &directory(conf),
-        &[("SIMPLEAPI_MYSQL_URL", "hunter2")],
-        &["--postgres_url=hunter2"],
-    )
-    .unwrap();
+    let line = run(&directory(conf), &[("SIMPLEAPI_MYSQL_URL", "hunter2")], &["--postgres_url=hunter2"]).unwrap();
     assert!(!format!("{line:?}").contains("hunter2"));
     assert_eq!(
         line.config.unwrap_err().to_string(),
@@ -568,11 +357,7 @@ fn a_secret_is_in_no_error_warning_or_debug() {
          SIMPLEAPI_MYSQL_URL: <redacted> does not start with `mysql://` or `mariadb://`\n\
          --postgres_url: <redacted> does not start with `postgres://` or `postgresql://`"
     );
-    for args in [
-        ["--mysql_password=", "hunter2"],
-        ["--mysql_pasword=hunter2", "x"],
-        ["-mysql_password=hunter2", "x"],
-    ] {
+    for args in [["--mysql_password=", "hunter2"], ["--mysql_pasword=hunter2", "x"], ["-mysql_password=hunter2", "x"]] {
         assert!(!refused(&args).contains("hunter2"), "{args:?}");
     }
     for key in KEYS.iter().filter(|key| key.secret) {
@@ -582,15 +367,8 @@ fn a_secret_is_in_no_error_warning_or_debug() {
             "postgres_url" => "postgres://hunter2",
             _ => "hunter2",
         };
-        let debug = format!(
-            "{:?}",
-            config("", &[], &[&format!("--{}={value}", key.name)])
-        );
-        assert!(
-            debug.contains(&format!("{}: Some(<redacted>)", key.name))
-                && !debug.contains("hunter2"),
-            "{debug}"
-        );
+        let debug = format!("{:?}", config("", &[], &[&format!("--{}={value}", key.name)]));
+        assert!(debug.contains(&format!("{}: Some(<redacted>)", key.name)) && !debug.contains("hunter2"), "{debug}");
     }
     assert_eq!(KEYS.iter().filter(|key| key.secret).count(), 4);
 }
@@ -605,10 +383,7 @@ fn a_file_with_a_secret_that_others_can_read_is_warned_of() {
     };
     let expected = "server.conf: holds `mysql_password` and can be read by every user of this machine; \
                     `chmod 600 server.conf` changes that";
-    assert_eq!(
-        warnings("port=1\nmysql_password=hunter2", 0o644),
-        [expected]
-    );
+    assert_eq!(warnings("port=1\nmysql_password=hunter2", 0o644), [expected]);
     assert!(warnings("port=1\nmysql_password=hunter2", 0o640).is_empty());
     assert!(warnings("port=1\nmysql_password=", 0o644).is_empty());
 }
@@ -621,16 +396,11 @@ fn huge_values_are_read_and_never_echoed_whole() {
     let shown = format!("{}...", &huge[..64]);
     assert_eq!(
         problems(format!("port={huge}\n{huge}=1\n"), &[], &[]),
-        format!(
-            "server.conf:1: `{shown}` is not a number from 0 to 65535\nserver.conf:2: unknown key `{shown}`"
-        )
+        format!("server.conf:1: `{shown}` is not a number from 0 to 65535\nserver.conf:2: unknown key `{shown}`")
     );
 }
 
 #[test]
 fn control_characters_are_escaped_in_messages() {
-    assert_eq!(
-        problem("port", "\u{1b}[2J\n"),
-        "`\\u{1b}[2J\\n` is not a number from 0 to 65535"
-    );
+    assert_eq!(problem("port", "\u{1b}[2J\n"), "`\\u{1b}[2J\\n` is not a number from 0 to 65535");
 }

@@ -18,11 +18,7 @@ const LARGEST_BODY: u64 = 1 << 30;
 /// `text` as a message may show it: cut, and without what would move a terminal's cursor.
 pub(super) fn shown(text: &str) -> String {
     const MOST: usize = 64;
-    let mut shown: String = text
-        .chars()
-        .take(MOST)
-        .flat_map(char::escape_debug)
-        .collect();
+    let mut shown: String = text.chars().take(MOST).flat_map(char::escape_debug).collect();
     if text.chars().nth(MOST).is_some() {
         shown.push_str("...");
     }
@@ -42,17 +38,10 @@ pub(super) fn filled(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
-    choices
-        .iter()
-        .find(|(name, _)| *name == text)
-        .map(|(_, choice)| *choice)
-        .ok_or_else(|| {
-            let names: Vec<_> = choices
-                .iter()
-                .map(|(name, _)| format!("`{name}`"))
-                .collect();
-            refuse(text, &format!("one of {}", names.join(", ")))
-        })
+    choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice).ok_or_else(|| {
+        let names: Vec<_> = choices.iter().map(|(name, _)| format!("`{name}`")).collect();
+        refuse(text, &format!("one of {}", names.join(", ")))
+    })
 }
 
 pub(super) fn url(text: &str, schemes: &[&str]) -> Result<Option<Secret>, String> {
@@ -60,19 +49,12 @@ pub(super) fn url(text: &str, schemes: &[&str]) -> Result<Option<Secret>, String
         return Ok(optional(text));
     }
     let schemes: Vec<_> = schemes.iter().map(|scheme| format!("`{scheme}`")).collect();
-    Err(format!(
-        "<redacted> does not start with {}",
-        schemes.join(" or ")
-    ))
+    Err(format!("<redacted> does not start with {}", schemes.join(" or ")))
 }
 
 /// Decimal digits and nothing else: no sign, no point, no space.
 fn digits(text: &str) -> Option<u64> {
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        text.parse().ok()
-    } else {
-        None
-    }
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
 pub(super) fn number<T: TryFrom<u64> + PartialOrd + fmt::Display>(
@@ -82,20 +64,13 @@ pub(super) fn number<T: TryFrom<u64> + PartialOrd + fmt::Display>(
     digits(text)
         .and_then(|number| T::try_from(number).ok())
         .filter(|number| accepted.contains(number))
-        .ok_or_else(|| {
-            refuse(
-                text,
-                &format!("a number from {} to {}", accepted.start(), accepted.end()),
-            )
-        })
+        .ok_or_else(|| refuse(text, &format!("a number from {} to {}", accepted.start(), accepted.end())))
 }
 
 /// Digits with one of `units` behind them, or plain digits.
 fn quantity(text: &str, units: &[(char, u64)]) -> Option<u64> {
-    let (number, unit) = units
-        .iter()
-        .find_map(|(letter, unit)| Some((text.strip_suffix(*letter)?, *unit)))
-        .unwrap_or((text, 1));
+    let (number, unit) =
+        units.iter().find_map(|(letter, unit)| Some((text.strip_suffix(*letter)?, *unit))).unwrap_or((text, 1));
     digits(number)?.checked_mul(unit)
 }
 
@@ -103,24 +78,14 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
     quantity(text, &[('k', 1 << 10), ('m', 1 << 20)])
         .filter(|bytes| (1..=LARGEST_BODY).contains(bytes))
         .and_then(|bytes| usize::try_from(bytes).ok())
-        .ok_or_else(|| {
-            refuse(
-                text,
-                "a size; write `64k`, `1m` or plain bytes, from 1 to `1024m`",
-            )
-        })
+        .ok_or_else(|| refuse(text, "a size; write `64k`, `1m` or plain bytes, from 1 to `1024m`"))
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     quantity(text, &[('s', 1), ('m', 60), ('h', 60 * 60)])
         .map(Duration::from_secs)
         .filter(|duration| *duration <= LONGEST)
-        .ok_or_else(|| {
-            refuse(
-                text,
-                "a duration; write `30s`, `15m`, `24h` or plain seconds, up to 100 years",
-            )
-        })
+        .ok_or_else(|| refuse(text, "a duration; write `30s`, `15m`, `24h` or plain seconds, up to 100 years"))
 }
 
 pub(super) fn limit(text: &str) -> Result<Option<Duration>, String> {
@@ -138,41 +103,24 @@ pub(super) fn list<T>(text: &str, read: fn(&str) -> Result<T, String>) -> Result
 pub(super) fn network(text: &str) -> Result<IpNet, String> {
     text.parse()
         .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-        .map_err(|_| {
-            refuse(
-                text,
-                "an IP address or a network such as `10.0.0.0/8` or `fd00::/8`",
-            )
-        })
+        .map_err(|_| refuse(text, "an IP address or a network such as `10.0.0.0/8` or `fd00::/8`"))
 }
 
 /// An origin exactly as a browser sends it (RFC 6454, 6.2), so that comparing is comparing bytes.
 pub(super) fn origin(text: &str) -> Result<String, String> {
     if text.contains('*') {
-        return Err(refuse(
-            text,
-            "an exact origin; answers may carry a session, so each origin is listed by itself",
-        ));
+        return Err(refuse(text, "an exact origin; answers may carry a session, so each origin is listed by itself"));
     }
-    let refused = || {
-        refuse(
-            text,
-            "an origin; write `https://example.com` or `http://localhost:3000`, with nothing after it",
-        )
-    };
+    let refused =
+        || refuse(text, "an origin; write `https://example.com` or `http://localhost:3000`, with nothing after it");
     let lower = text.to_ascii_lowercase();
     let (scheme, authority) = lower.split_once("://").ok_or_else(refused)?;
     let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (
-            host,
-            Some(number(port, 1..=u16::MAX).map_err(|_| refused())?),
-        ),
+        Some((host, port)) if !port.ends_with(']') => (host, Some(number(port, 1..=u16::MAX).map_err(|_| refused())?)),
         _ => (authority, None),
     };
     let scheme_fits = scheme.starts_with(|first: char| first.is_ascii_lowercase())
-        && scheme
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
     if !scheme_fits || !is_host(host) {
         return Err(refused());
     }
@@ -184,16 +132,8 @@ pub(super) fn origin(text: &str) -> Result<String, String> {
 }
 
 fn is_host(host: &str) -> bool {
-    match host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-    {
+    match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-        None => {
-            !host.is_empty()
-                && host
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
-        }
+        None => !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)),
     }
 }

@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::text::{
-    choice, duration, filled, limit, list, network, number, optional, origin, refuse, size, url,
-};
+use super::text::{choice, duration, filled, limit, list, network, number, optional, origin, refuse, size, url};
 
 /// A text that is used but never shown: its `Debug` is `<redacted>`.
 #[derive(Clone, PartialEq, Eq)]
@@ -82,25 +80,15 @@ pub(super) struct Kind<T> {
 }
 
 const fn shown_as<T>(value_name: &'static str, read: fn(&str) -> Result<T, String>) -> Kind<T> {
-    Kind {
-        value_name,
-        secret: false,
-        read,
-    }
+    Kind { value_name, secret: false, read }
 }
 
 const fn hidden<T>(value_name: &'static str, read: fn(&str) -> Result<T, String>) -> Kind<T> {
-    Kind {
-        value_name,
-        secret: true,
-        read,
-    }
+    Kind { value_name, secret: true, read }
 }
 
-pub(super) const ADDRESS: Kind<IpAddr> = shown_as("IP", |text| {
-    text.parse()
-        .map_err(|_| refuse(text, "an IP address such as `127.0.0.1` or `::1`"))
-});
+pub(super) const ADDRESS: Kind<IpAddr> =
+    shown_as("IP", |text| text.parse().map_err(|_| refuse(text, "an IP address such as `127.0.0.1` or `::1`")));
 pub(super) const PORT: Kind<u16> = shown_as("PORT", |text| number(text, 0..=u16::MAX));
 pub(super) const REMOTE_PORT: Kind<u16> = shown_as("PORT", |text| number(text, 1..=u16::MAX));
 pub(super) const COUNT: Kind<u32> = shown_as("NUMBER", |text| number(text, 1..=u32::MAX));
@@ -108,19 +96,16 @@ pub(super) const TEXT: Kind<String> = shown_as("TEXT", filled);
 pub(super) const OPTIONAL_TEXT: Kind<Option<String>> = shown_as("TEXT", |text| Ok(optional(text)));
 pub(super) const PATH: Kind<PathBuf> = shown_as("PATH", |text| filled(text).map(PathBuf::from));
 pub(super) const SECRET: Kind<Option<Secret>> = hidden("TEXT", |text| Ok(optional(text)));
-pub(super) const MONGODB_URL: Kind<Option<Secret>> =
-    hidden("URL", |text| url(text, &["mongodb://", "mongodb+srv://"]));
-pub(super) const MYSQL_URL: Kind<Option<Secret>> =
-    hidden("URL", |text| url(text, &["mysql://", "mariadb://"]));
+pub(super) const MONGODB_URL: Kind<Option<Secret>> = hidden("URL", |text| url(text, &["mongodb://", "mongodb+srv://"]));
+pub(super) const MYSQL_URL: Kind<Option<Secret>> = hidden("URL", |text| url(text, &["mysql://", "mariadb://"]));
 pub(super) const POSTGRES_URL: Kind<Option<Secret>> =
     hidden("URL", |text| url(text, &["postgres://", "postgresql://"]));
 pub(super) const SIZE: Kind<usize> = shown_as("SIZE", size);
 /// A duration that may be 0.
 pub(super) const DELAY: Kind<Duration> = shown_as("DURATION", duration);
 /// A duration that must leave some time.
-pub(super) const TIMEOUT: Kind<Duration> = shown_as("DURATION", |text| {
-    limit(text)?.ok_or_else(|| refuse(text, "enough; at least `1s` is needed"))
-});
+pub(super) const TIMEOUT: Kind<Duration> =
+    shown_as("DURATION", |text| limit(text)?.ok_or_else(|| refuse(text, "enough; at least `1s` is needed")));
 /// A duration, or 0 for none.
 pub(super) const LIMIT: Kind<Option<Duration>> = shown_as("DURATION", limit);
 pub(super) const NETWORKS: Kind<Vec<IpNet>> = shown_as("NETWORKS", |text| list(text, network));
@@ -137,14 +122,7 @@ pub(super) const DATABASE: Kind<Database> = shown_as("NAME", |text| {
     )
 });
 pub(super) const LOG_FORMAT: Kind<LogFormat> = shown_as("NAME", |text| {
-    choice(
-        text,
-        &[
-            ("auto", LogFormat::Auto),
-            ("pretty", LogFormat::Pretty),
-            ("json", LogFormat::Json),
-        ],
-    )
+    choice(text, &[("auto", LogFormat::Auto), ("pretty", LogFormat::Pretty), ("json", LogFormat::Json)])
 });
 pub(super) const LOG_LEVEL: Kind<LogLevel> = shown_as("NAME", |text| {
     choice(

@@ -95,7 +95,9 @@ pub(crate) enum StoreError {
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// A store that is configured and not yet part of the server.
-    #[error("database={0} is not part of this version of the server; it runs on sqlite (`--database=sqlite`, nothing to install)")]
+    #[error(
+        "database={0} is not part of this version of the server; it runs on sqlite (`--database=sqlite`, nothing to install)"
+    )]
     NotYet(&'static str),
     /// The file cannot be opened or is not ours.
     #[error("cannot open the SQLite database {path}: {cause}")]
@@ -106,7 +108,9 @@ pub enum OpenError {
         cause: sqlx::Error,
     },
     /// The database was made by a newer server.
-    #[error("the database {path} has schema {found}, and this server knows up to {known}: start the newer server that made it")]
+    #[error(
+        "the database {path} has schema {found}, and this server knows up to {known}: start the newer server that made it"
+    )]
     Newer {
         /// As configured.
         path: String,

@@ -118,13 +118,15 @@ impl Store for Sqlite {
 
     async fn create_account(&self, password_hash: &str, session: &NewSession<'_>) -> Result<bool, StoreError> {
         let mut transaction = self.write().await?;
-        let added = sqlx::query("INSERT INTO accounts (user_id, password_hash, created) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
-            .bind(session.user_id)
-            .bind(password_hash)
-            .bind(session.created)
-            .execute(&mut *transaction)
-            .await?
-            .rows_affected();
+        let added = sqlx::query(
+            "INSERT INTO accounts (user_id, password_hash, created) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        )
+        .bind(session.user_id)
+        .bind(password_hash)
+        .bind(session.created)
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected();
         if added == 1 {
             insert_session(&mut transaction, session).await?;
         }

@@ -1,0 +1,81 @@
+//! One file: from its text to the method it is, or to all that is wrong with it.
+
+use std::fs;
+use std::path::PathBuf;
+
+use syn::{AttrStyle, Attribute, Expr, ExprLit, Lit, Meta};
+
+use crate::Problem;
+use crate::attributes::{self, Attributes};
+use crate::function::{Invoke, read_hook, read_invoke};
+use crate::problem::Problems;
+use crate::tree::Module;
+
+/// A method, as its file declares it.
+#[derive(Debug)]
+pub struct Method {
+    /// Its name, such as `account.login`.
+    pub name: String,
+    /// Its file from the tree's own folder on, such as `methods/account/login.rs`.
+    pub file: PathBuf,
+    /// The file's `//!` text.
+    pub description: String,
+    pub(crate) segments: Vec<String>,
+    pub(crate) attributes: Attributes,
+    pub(crate) is_async: bool,
+    pub(crate) has_hook: bool,
+}
+
+pub(crate) fn read(module: &Module) -> Result<Method, Vec<Problem>> {
+    let mut problems = Problems::of(&module.file);
+    let mut method = Method {
+        name: module.segments.join("."),
+        file: module.file.clone(),
+        description: String::new(),
+        segments: module.segments.clone(),
+        attributes: Attributes::default(),
+        is_async: true,
+        has_hook: false,
+    };
+    match fs::read_to_string(&module.path) {
+        // A file that is no Rust is a method like most, so that rustc comes to it and says why.
+        Ok(text) => {
+            if let Ok(syntax) = syn::parse_file(&text) {
+                method.learn(&syntax, &mut problems);
+            }
+        }
+        Err(error) => problems.add(format!("it cannot be read: {error}")),
+    }
+    // Nothing of the syntax is left, and the text would be kept as long as the thread runs.
+    proc_macro2::extra::invalidate_current_thread_spans();
+    let problems = problems.into_vec();
+    if problems.is_empty() { Ok(method) } else { Err(problems) }
+}
+
+impl Method {
+    fn learn(&mut self, syntax: &syn::File, problems: &mut Problems<'_>) {
+        let invoke = read_invoke(&syntax.items, problems);
+        self.has_hook = read_hook(&syntax.items, invoke.as_ref(), problems);
+        self.attributes = attributes::read(&syntax.items, problems);
+        self.attributes.check(invoke.as_ref(), problems);
+        self.description = description(&syntax.attrs);
+        self.is_async = invoke.is_none_or(|Invoke { is_async }| is_async);
+    }
+}
+
+fn description(attributes: &[Attribute]) -> String {
+    let text: Vec<String> = attributes.iter().filter_map(inner_doc).collect();
+    let lines = text.iter().flat_map(|text| text.split('\n'));
+    let stripped: Vec<&str> = lines.map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end()).collect();
+    stripped.join("\n").trim().to_owned()
+}
+
+fn inner_doc(attribute: &Attribute) -> Option<String> {
+    match (&attribute.style, &attribute.meta) {
+        (AttrStyle::Inner(_), Meta::NameValue(pair)) if pair.path.is_ident("doc") => match &pair.value {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
+            _ => None,
+        },
+        _ => None,
+    }
+}

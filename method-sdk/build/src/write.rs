@@ -1,0 +1,145 @@
+//! The Rust source: the module tree at the root of the crate, one wrapper for each method, and the table.
+//!
+//! What is generated beside the tree has a `·` in its name, which no method has, so that nothing can clash with a method.
+//! Each row and wrapper is one line that ends with its file: an error in it is traced back by that.
+
+use crate::Method;
+use crate::tree::Module;
+
+const NONE: &str = "::std::option::Option::None";
+
+/// Writes it for `methods`, which are sorted, in the tree of `modules`, where those of one folder stand together.
+pub(crate) fn source(modules: &[Module], methods: &[Method]) -> String {
+    let mut out = String::from("// Written by method-build from the files in `methods/`: change those.\n");
+    module_tree(modules, 0, &mut out);
+    out += "\n#[allow(non_camel_case_types, reason = \"rustc's messages then name the method as people do\")]\n";
+    block(&mut out, "mod method·names", methods.iter().map(marker));
+    out += "\n#[allow(non_snake_case, clippy::all, reason = \"nobody reads or edits it\")]\n";
+    block(&mut out, "mod method·calls", calls(methods));
+    out += "\n/// The methods of this application, sorted by name.\n";
+    block(&mut out, "pub fn methods() -> &'static [::method_sdk::Method]", ["method·calls::TABLE".to_owned()]);
+    out
+}
+
+fn block(out: &mut String, head: &str, lines: impl IntoIterator<Item = String>) {
+    *out += head;
+    *out += " {\n";
+    for line in lines {
+        *out += "    ";
+        *out += &line;
+        *out += "\n";
+    }
+    *out += "}\n";
+}
+
+fn module_tree(modules: &[Module], depth: usize, out: &mut String) {
+    let indent = "    ".repeat(depth);
+    for siblings in modules.chunk_by(|one, other| one.segments[depth] == other.segments[depth]) {
+        let name = &siblings[0].segments[depth];
+        if depth == 0 {
+            *out +=
+                "#[allow(missing_docs, clippy::module_inception, reason = \"a method is described to its callers\")]\n";
+        }
+        if name.contains("__") {
+            *out += &format!("{indent}#[allow(non_snake_case, reason = \"a method may be called so\")]\n");
+        }
+        match siblings {
+            [file] if file.segments.len() == depth + 1 => {
+                *out +=
+                    &format!("{indent}#[path = {}]\n{indent}pub mod {name};\n", literal(&file.path.to_string_lossy()));
+            }
+            _ => {
+                *out += &format!("{indent}pub mod {name} {{\n");
+                module_tree(siblings, depth + 1, out);
+                *out += &format!("{indent}}}\n");
+            }
+        }
+    }
+}
+
+fn marker(method: &Method) -> String {
+    format!("pub(super) enum {} {{}} // {}", identifier(method), method.file.display())
+}
+
+fn calls(methods: &[Method]) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !methods.is_empty() {
+        lines.push("use super::method·names as n;".to_owned());
+        lines.push("use ::method_sdk::generated as g;".to_owned());
+    }
+    for method in methods {
+        lines.push(wrapper(method));
+        if method.has_hook {
+            lines.push(hook(method));
+        }
+    }
+    lines.push("pub(super) static TABLE: &[::method_sdk::Method] = &[".to_owned());
+    lines.extend(methods.iter().map(row));
+    lines.push("];".to_owned());
+    lines
+}
+
+fn wrapper(method: &Method) -> String {
+    let id = identifier(method);
+    let call = format!("{}::invoke(h, g::parameters::<n::{id}, _>(p)?)", path(method));
+    let answered = |returned: &str| format!("g::answered::<n::{id}, _>(g::returned::<n::{id}, _>({returned}))");
+    let file = method.file.display();
+    if method.is_async {
+        let body = answered(&format!("g::sendable({call}).await"));
+        let head = format!("pub(super) fn {id}<'a>(h: &'a mut g::Handler, p: g::Input<'a>) -> g::Invocation<'a>");
+        format!("{head} {{ ::std::boxed::Box::pin(async move {{ {body} }}) }} // {file}")
+    } else {
+        let body = answered(&call);
+        format!("pub(super) fn {id}(h: &mut g::Handler, p: g::Input<'_>) -> g::Outcome {{ {body} }} // {file}")
+    }
+}
+
+fn hook(method: &Method) -> String {
+    let (id, path, file) = (identifier(method), path(method), method.file.display());
+    format!(
+        "pub(super) fn {id}·closed(c: g::Closed) -> g::Hook {{ ::std::boxed::Box::pin({path}::on_connection_close(c)) }} // {file}"
+    )
+}
+
+fn row(method: &Method) -> String {
+    let id = identifier(method);
+    let kind = match (method.is_async, method.attributes.is_true("BLOCKING")) {
+        (true, _) => "Async",
+        (false, false) => "Sync",
+        (false, true) => "Blocking",
+    };
+    // The constants themselves and not their values: rustc has the last word on both, type and value.
+    let attribute = |name: &str| method.attributes.declares(name).then(|| format!("{}::{name}", path(method)));
+    let flag = |name: &str| attribute(name).unwrap_or_else(|| "false".to_owned());
+    let some = |value: Option<String>| {
+        value.map_or_else(|| NONE.to_owned(), |value| format!("::std::option::Option::Some({value})"))
+    };
+    let members = [
+        ("name", literal(&method.name)),
+        ("file", literal(&method.file.to_string_lossy())),
+        ("description", literal(&method.description)),
+        ("authenticated", flag("AUTHENTICATED")),
+        ("get", flag("GET")),
+        ("timeout_seconds", some(attribute("TIMEOUT_SECONDS"))),
+        ("invoke", format!("g::Invoke::{kind}({id})")),
+        ("on_connection_close", some(method.has_hook.then(|| format!("{id}·closed")))),
+    ];
+    let members: Vec<String> = members.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    format!("    ::method_sdk::Method {{ {} }}, // {}", members.join(", "), method.file.display())
+}
+
+/// A name of one part gets a `·` too: no module has it, so rustc prints it without a path.
+fn identifier(method: &Method) -> String {
+    match &method.segments[..] {
+        [only] => format!("{only}·"),
+        segments => segments.join("·"),
+    }
+}
+
+fn path(method: &Method) -> String {
+    format!("crate::{}", method.segments.join("::"))
+}
+
+fn literal(text: &str) -> String {
+    format!("{text:?}")
+}

@@ -1,0 +1,229 @@
+//! Which files are methods, and what they may be called.
+
+use std::fs;
+
+use method_build::{check_name, read};
+
+use crate::{ASYNC, folder, names, problems, problems_in};
+
+fn only_problem(file: &str) -> String {
+    let found = problems(&[(file, ASYNC)]);
+    assert_eq!(found.len(), 1, "{file}: {found:?}");
+    found[0].clone()
+}
+
+#[test]
+fn a_file_is_a_method_and_a_folder_is_a_dot() {
+    let files = [
+        ("greet.rs", ASYNC),
+        ("account/login.rs", ASYNC),
+        ("a/b/c_1.rs", ASYNC),
+        ("a_b.rs", ASYNC),
+        ("union.rs", ASYNC),
+    ];
+    assert_eq!(names(&files), ["a.b.c_1", "a_b", "account.login", "greet", "union"]);
+}
+
+#[test]
+fn an_empty_tree_is_no_problem() {
+    assert!(names(&[]).is_empty());
+}
+
+#[test]
+fn a_missing_folder_is_to_be_made() {
+    let empty = tempfile::tempdir().unwrap();
+    let expected = "methods: there is no such folder; make it, and in it a file for each method, such as `greet.rs`";
+    assert_eq!(problems_in(empty.path()), [expected]);
+    fs::write(empty.path().join("methods"), "a file").unwrap();
+    assert_eq!(problems_in(empty.path()), [expected]);
+}
+
+#[test]
+fn five_hundred_methods_are_read() {
+    let files: Vec<(String, &str)> = (0..500).map(|i| (format!("f{}/m{i:03}.rs", i % 7), ASYNC)).collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(file, text)| (file.as_str(), *text)).collect();
+    let names = names(&files);
+    assert_eq!(names.len(), 500);
+    assert!(names.is_sorted());
+}
+
+#[test]
+fn what_is_no_rust_file_is_ignored() {
+    let files = [
+        ("notes.md", ""),
+        ("Cargo.toml", ""),
+        ("greet.rs~", ""),
+        (".greet.rs", ""),
+        (".git/x.rs", ""),
+        ("Templates/page.html", ""),
+        ("greet/page.html", ""),
+        ("greet.rs", ASYNC),
+    ];
+    assert_eq!(names(&files), ["greet"]);
+}
+
+#[test]
+fn shared_code_is_no_method_and_its_content_is_not_checked() {
+    let files = [
+        ("_db.rs", "nonsense("),
+        ("_lib/rows.rs", ""),
+        ("_lib/deep/_er.rs", ""),
+        ("account/_1.rs", ""),
+        ("greet.rs", ASYNC),
+    ];
+    assert_eq!(names(&files), ["greet"]);
+}
+
+#[test]
+fn shared_code_needs_a_legal_name_too() {
+    assert_eq!(only_problem("_.rs"), "methods/_.rs: `_` alone cannot be the name of a module; rename the file");
+    assert!(only_problem("_/x.rs").starts_with("methods/_: `_` alone"));
+    assert!(only_problem("_Db.rs").ends_with("rename it to `_db.rs`"));
+    assert!(only_problem("_db/my-rows.rs").ends_with("rename it to `my_rows.rs`"));
+    assert!(only_problem("_db/type.rs").contains("is a Rust keyword"));
+    assert!(only_problem("_db/mod.rs").contains("is a Rust keyword"));
+}
+
+#[test]
+fn a_keyword_is_no_name() {
+    let expected = "methods/move.rs: `move` is a Rust keyword and cannot be part of a method's name; rename the file";
+    assert_eq!(only_problem("move.rs"), expected);
+    assert!(only_problem("type/x.rs").starts_with("methods/type: `type` is a Rust keyword"));
+    assert!(only_problem("type/x.rs").ends_with("rename the folder"));
+    for keyword in
+        ["as", "async", "await", "crate", "dyn", "final", "gen", "mod", "self", "super", "true", "try", "yield"]
+    {
+        assert!(only_problem(&format!("{keyword}.rs")).contains("is a Rust keyword"));
+    }
+}
+
+#[test]
+fn an_illegal_name_is_told_with_a_legal_one() {
+    let expected = "methods/my-method.rs: `my-method` is not made of a-z, 0-9 and `_` alone, beginning with a letter; rename it to `my_method.rs`";
+    assert_eq!(only_problem("my-method.rs"), expected);
+    assert!(only_problem("Greet.rs").ends_with("rename it to `greet.rs`"));
+    assert!(only_problem("myMethod.rs").ends_with("rename it to `my_method.rs`"));
+    assert!(only_problem("My Method.rs").ends_with("rename it to `my_method.rs`"));
+    assert!(only_problem("My-Folder/x.rs").ends_with("rename it to `my_folder/`"));
+    assert!(
+        only_problem("a.b.rs")
+            .ends_with("`a.b` holds a dot, and a dot in a method's name is a folder; rename it to `a/b.rs`")
+    );
+    assert!(only_problem("v1.rs/x.rs").starts_with("methods/v1.rs: `v1.rs` holds a dot"));
+    for hopeless in ["2fa.rs", "grüß.rs", "Move.rs", "a..b.rs", "a+b.rs"] {
+        assert!(only_problem(hopeless).ends_with("rename the file"), "{hopeless}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_name_that_is_not_utf_8_is_illegal() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let folder = folder(&[]);
+    let name = std::ffi::OsStr::from_bytes(b"gr\xff.rs");
+    // Some file systems refuse it themselves.
+    if fs::write(folder.path().join("methods").join(name), ASYNC).is_ok() {
+        let found = problems_in(folder.path());
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].ends_with("rename the file"), "{found:?}");
+    }
+}
+
+#[test]
+fn names_that_mean_something_else_are_refused() {
+    assert_eq!(
+        only_problem("livez.rs"),
+        "methods/livez.rs: `/livez` is the server's own URL and cannot be a method; rename the file"
+    );
+    assert!(only_problem("readyz.rs").contains("server's own URL"));
+    assert!(only_problem("a/main.rs").contains("`main.rs` means something else to Rust"));
+    assert!(only_problem("lib.rs").contains("`lib.rs` means something else to Rust"));
+    assert!(only_problem("_shared/lib.rs").contains("`lib.rs` means something else to Rust"));
+    assert_eq!(names(&[("probe/livez.rs", ASYNC), ("main/x.rs", ASYNC)]), ["main.x", "probe.livez"]);
+}
+
+#[test]
+fn a_file_beside_a_folder_of_its_name_is_refused() {
+    let found = problems(&[("account.rs", ASYNC), ("account/login.rs", ASYNC), ("_db.rs", ""), ("_db/x.rs", "")]);
+    let sentence = "there is a folder of the same name beside it, and a name is either a method or a folder of methods; rename one of them";
+    assert_eq!(found, [format!("methods/_db.rs: {sentence}"), format!("methods/account.rs: {sentence}")]);
+}
+
+#[test]
+fn a_name_has_128_bytes_at_most() {
+    let longest = format!("a/{}.rs", "b".repeat(126));
+    assert_eq!(names(&[(&longest, ASYNC)])[0].len(), 128);
+    let found = only_problem(&format!("a/{}.rs", "b".repeat(127)));
+    assert!(found.ends_with("the name has 129 bytes, and 128 are allowed; rename the file"), "{found}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_symbolic_link_is_not_followed() {
+    use std::os::unix::fs::symlink;
+
+    let folder = folder(&[("greet.rs", ASYNC)]);
+    let methods = folder.path().join("methods");
+    symlink(&methods, methods.join("loop")).unwrap();
+    assert_eq!(read(&methods).unwrap().methods().len(), 1);
+    symlink(methods.join("greet.rs"), methods.join("hello.rs")).unwrap();
+    let expected = "methods/hello.rs: it is a symbolic link, and those are not followed; put the file itself here";
+    assert_eq!(problems_in(folder.path()), [expected]);
+}
+
+#[test]
+fn directories_are_the_trees_own_and_those_with_files() {
+    let folder = folder(&[("a/b/c.rs", ASYNC), ("_db/rows.rs", ""), ("pages/x.html", "")]);
+    let methods = folder.path().join("methods");
+    let tree = read(&methods).unwrap();
+    let expected = [methods.clone(), methods.join("_db"), methods.join("a"), methods.join("a/b")];
+    assert!(tree.directories().eq(expected.iter()));
+}
+
+#[test]
+fn one_problem_does_not_hide_another() {
+    let found = problems(&[
+        ("b/no.rs", ""),
+        ("My/one.rs", ASYNC),
+        ("My/two.rs", "fn invoke(h: &mut H) -> Result<()> { todo!() }"),
+        ("a-b.rs", "\npub const GET: u8 = 1;"),
+        ("account.rs", ASYNC),
+        ("account/login.rs", ASYNC),
+    ]);
+    let places: Vec<&str> = found.iter().map(|problem| problem.split_once(": ").unwrap().0).collect();
+    let expected = [
+        "methods/My",
+        "methods/My/two.rs:1",
+        "methods/My/two.rs:1",
+        "methods/a-b.rs",
+        "methods/a-b.rs",
+        "methods/a-b.rs:2",
+        "methods/account.rs",
+        "methods/b/no.rs",
+    ];
+    assert_eq!(places, expected, "{found:#?}");
+}
+
+#[test]
+fn check_name_knows_the_same_rules() {
+    for good in ["greet", "account.login", "a.b_1.c__", "probe.livez", "main.x"] {
+        assert_eq!(check_name(good), Ok(()), "{good}");
+    }
+    for (bad, says) in [
+        ("", "is not words joined by dots"),
+        ("a..b", "is not words joined by dots"),
+        ("a.", "is not words joined by dots"),
+        ("_db.rows", "is shared code"),
+        ("a._", "is shared code"),
+        ("account.Login", "`login` would do"),
+        ("a.move", "is a Rust keyword"),
+        ("a/b", "is not made of"),
+        ("livez", "server's own URL"),
+        ("a.lib", "means something else to Rust"),
+        (&"a".repeat(129), "129 bytes"),
+    ] {
+        let sentence = check_name(bad).unwrap_err();
+        assert!(sentence.contains(says), "{bad}: {sentence}");
+    }
+}

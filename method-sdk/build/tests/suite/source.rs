@@ -1,0 +1,121 @@
+//! The Rust source that comes out.
+
+use std::path::Path;
+
+use crate::{ASYNC, HOOK, SYNC, tree};
+
+/// The lines that end with this file, of a tree that has it among others.
+fn lines_of(file: &str, source: &str) -> Vec<String> {
+    let ending = format!("// methods/{file}");
+    source.lines().filter(|line| line.ends_with(&ending)).map(|line| line.trim().to_owned()).collect()
+}
+
+#[test]
+fn the_tree_is_rust_and_nested_as_the_folders_are() {
+    let folder = crate::folder(&[
+        ("a/b/c.rs", ASYNC),
+        ("a/b.c/x.txt", ""),
+        ("a/_d.rs", ""),
+        ("a_b.rs", SYNC),
+        ("std.rs", ASYNC),
+    ]);
+    let methods = folder.path().join("methods");
+    let source = method_build::read(&methods).unwrap().source();
+    syn::parse_file(&source).unwrap();
+    let place = |file: &str| format!("#[path = {:?}]", methods.join(file));
+    let expected = [
+        "pub mod a {".to_owned(),
+        place("a/_d.rs"),
+        "pub mod _d;".to_owned(),
+        "pub mod b {".to_owned(),
+        place("a/b/c.rs"),
+        "pub mod c;".to_owned(),
+        "}".to_owned(),
+        "}".to_owned(),
+        place("a_b.rs"),
+        "pub mod a_b;".to_owned(),
+        place("std.rs"),
+        "pub mod std;".to_owned(),
+    ];
+    let tree = source.lines().map(str::trim).filter(|line| !line.starts_with("#[allow") && !line.starts_with("//"));
+    assert_eq!(tree.take(expected.len()).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn an_async_method_has_a_marker_a_wrapper_a_hook_and_a_row() {
+    let attributes = "pub const AUTHENTICATED: bool = true;\npub const TIMEOUT_SECONDS: u64 = 5;\n";
+    let source =
+        tree(&[("account/login.rs", &format!("//! Says \"hi\".\n{ASYNC}{HOOK}{attributes}")), ("greet.rs", SYNC)])
+            .source();
+    syn::parse_file(&source).unwrap();
+    let expected = [
+        "pub(super) enum account·login {}",
+        "pub(super) fn account·login<'a>(h: &'a mut g::Handler, p: g::Input<'a>) -> g::Invocation<'a> { \
+         ::std::boxed::Box::pin(async move { g::answered::<n::account·login, _>(g::returned::<n::account·login, _>(\
+         g::sendable(crate::account::login::invoke(h, g::parameters::<n::account·login, _>(p)?)).await)) }) }",
+        "pub(super) fn account·login·closed(c: g::Closed) -> g::Hook { \
+         ::std::boxed::Box::pin(crate::account::login::on_connection_close(c)) }",
+        "::method_sdk::Method { name: \"account.login\", file: \"methods/account/login.rs\", description: \"Says \\\"hi\\\".\", \
+         authenticated: crate::account::login::AUTHENTICATED, get: false, \
+         timeout_seconds: ::std::option::Option::Some(crate::account::login::TIMEOUT_SECONDS), \
+         invoke: g::Invoke::Async(account·login), on_connection_close: ::std::option::Option::Some(account·login·closed) },",
+    ];
+    assert_eq!(
+        lines_of("account/login.rs", &source),
+        expected.map(|line| format!("{line} // methods/account/login.rs"))
+    );
+}
+
+#[test]
+fn a_sync_method_is_called_in_place() {
+    let source = tree(&[("greet.rs", SYNC)]).source();
+    let expected = [
+        "pub(super) enum greet· {}",
+        "pub(super) fn greet·(h: &mut g::Handler, p: g::Input<'_>) -> g::Outcome { g::answered::<n::greet·, _>(\
+         g::returned::<n::greet·, _>(crate::greet::invoke(h, g::parameters::<n::greet·, _>(p)?))) }",
+        "::method_sdk::Method { name: \"greet\", file: \"methods/greet.rs\", description: \"\", authenticated: false, get: false, \
+         timeout_seconds: ::std::option::Option::None, invoke: g::Invoke::Sync(greet·), on_connection_close: ::std::option::Option::None },",
+    ];
+    assert_eq!(lines_of("greet.rs", &source), expected.map(|line| format!("{line} // methods/greet.rs")));
+}
+
+#[test]
+fn shared_code_is_in_the_tree_and_not_in_the_table() {
+    let source = tree(&[("_db/rows.rs", ""), ("greet.rs", ASYNC)]).source();
+    assert!(source.contains("pub mod _db {"));
+    assert_eq!(lines_of("_db/rows.rs", &source), [""; 0]);
+}
+
+#[test]
+fn rows_are_sorted_by_name_and_not_by_path() {
+    let source = tree(&[("a_b.rs", ASYNC), ("a/z.rs", ASYNC), ("a0.rs", ASYNC)]).source();
+    let at = |name: &str| source.find(&format!("name: \"{name}\"")).unwrap();
+    assert!(at("a.z") < at("a0") && at("a0") < at("a_b"));
+}
+
+#[test]
+fn an_empty_tree_has_an_empty_table() {
+    let source = tree(&[]).source();
+    syn::parse_file(&source).unwrap();
+    assert!(source.contains("pub fn methods() -> &'static [::method_sdk::Method]"));
+    assert!(!source.contains("use "), "nothing is imported for nobody");
+}
+
+#[test]
+fn all_that_is_generated_beside_the_tree_is_out_of_reach_of_names() {
+    let source = tree(&[("methods.rs", ASYNC), ("account/login.rs", ASYNC)]).source();
+    let items = syn::parse_file(&source).unwrap().items;
+    let modules: Vec<String> = items
+        .iter()
+        .filter_map(|item| if let syn::Item::Mod(it) = item { Some(it.ident.to_string()) } else { None })
+        .collect();
+    assert_eq!(modules, ["account", "methods", "method·names", "method·calls"]);
+    assert_eq!(items.len(), modules.len() + 1, "and the function `methods`, which is no module");
+}
+
+#[test]
+fn a_relative_path_becomes_absolute() {
+    let methods = Path::new("tests/suite/../../no/methods");
+    let problem = &method_build::read(methods).unwrap_err()[0];
+    assert_eq!(problem.file, Path::new("methods"));
+}

@@ -1,0 +1,217 @@
+//! Accounts, sessions and signatures.
+
+use serde_json::json;
+
+use crate::support::{Server, Session, sign};
+
+#[tokio::test]
+async fn an_account_is_made_used_changed_and_left() {
+    let server = Server::start(&[]);
+    let api = server.api();
+    let created = api.call("account.create", json!({ "user_id": "alice", "password": "secret" })).await;
+    assert!(created.is_signed_by("alice"));
+    let expires = created.result()["expires"].as_i64().unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+    assert!((now + 86_400 - expires).abs() < 60, "24 hours");
+    let first = created.session();
+    assert!(first.id.len() >= 43, "32 random bytes");
+
+    assert_eq!(api.call_as(&first, "demo.counter", json!({})).await.result(), json!({ "count": 1 }));
+    assert_eq!(api.send_as(&first, "/demo/counter", "").await.result(), json!({ "count": 2 }));
+
+    let second = api.login("alice").await.session();
+    assert_eq!(api.call_as(&second, "demo.counter", json!({})).await.result(), json!({ "count": 1 }), "its own state");
+    let parameters = json!({ "user_id": "alice", "password": "secret", "new_password": "s3cret" });
+    let updated = api.call("account.update", parameters).await;
+    assert!(updated.is_signed_by("alice"));
+    assert_eq!(updated.result()["updated_fields"], json!(["password"]));
+    for ended in [&first, &second] {
+        assert_eq!(api.call_as(ended, "demo.counter", json!({})).await.code(), 1007);
+    }
+    assert_eq!(api.login("alice").await.code(), 1005);
+    let third = updated.session();
+    assert_eq!(api.call_as(&third, "demo.counter", json!({})).await.result(), json!({ "count": 1 }));
+
+    let left = api.call_as(&third, "account.logout", json!({})).await;
+    assert_eq!(left.result(), json!({ "logged_out": true }));
+    assert!(left.is_signed_by("alice"), "signed by the session it ended");
+    assert_eq!(api.call_as(&third, "demo.counter", json!({})).await.code(), 1007);
+    assert_eq!(api.call("account.logout", json!({})).await.code(), 1004);
+}
+
+#[tokio::test]
+async fn a_login_ends_the_session_it_came_with_if_it_is_the_same_users() {
+    let server = Server::start(&[]);
+    let api = server.api();
+    let (alice, bob) = (api.create("alice").await, api.create("bob").await);
+    let credentials = json!({ "user_id": "alice", "password": "secret" });
+    let renewed = api.call_as(&alice, "account.login", credentials.clone()).await;
+    assert!(renewed.is_signed_by("alice"));
+    assert_eq!(api.call_as(&alice, "demo.counter", json!({})).await.code(), 1007);
+    let other = api.call_as(&bob, "account.login", credentials).await;
+    assert!(other.is_signed_by("alice"), "the newest session is current");
+    assert_eq!(api.call_as(&bob, "demo.counter", json!({})).await.code(), 0, "bob's goes on");
+}
+
+#[tokio::test]
+async fn sessions_and_signatures_are_checked_before_anything_else() {
+    let server = Server::start(&[]);
+    let api = server.api();
+    let alice = api.create("alice").await;
+    let body = r#"{"method":"demo.echo","parameters":1}"#;
+    let good = sign("alice", body.as_bytes());
+    let upper = good.to_uppercase();
+    let id = alice.id.as_str();
+    let unknown = "0".repeat(64);
+    for (headers, code) in [
+        (vec![("x-session-id", id), ("x-hmac", good.as_str())], 0),
+        (vec![("x-hmac", "00")], 0),
+        (vec![("x-session-id", ""), ("x-hmac", &good)], 1007),
+        (vec![("x-session-id", "bad"), ("x-hmac", &good)], 1007),
+        (vec![("x-session-id", &unknown), ("x-hmac", &good)], 1007),
+        (vec![("x-session-id", id), ("x-session-id", id), ("x-hmac", &good)], 1007),
+        (vec![("x-session-id", id)], 1008),
+        (vec![("x-session-id", id), ("x-hmac", "")], 1008),
+        (vec![("x-session-id", id), ("x-hmac", &good[..38])], 1008),
+        (vec![("x-session-id", id), ("x-hmac", &upper)], 1008),
+        (vec![("x-session-id", id), ("x-hmac", &good), ("x-hmac", &good)], 1008),
+    ] {
+        let reply = api.send("/", body, &headers).await;
+        assert_eq!(reply.code(), code, "{headers:?}");
+        assert_eq!(reply.header("x-hmac").is_some(), code == 0 && headers.len() == 2, "{headers:?}");
+        if code != 0 {
+            let malformed = api.send("/", "not json", &headers).await;
+            assert_eq!(malformed.code(), code, "before the body is parsed: {headers:?}");
+            let at_url = api.send("/no/such", "not json", &headers).await;
+            assert_eq!((at_url.code(), at_url.status), (code, 401), "{headers:?}");
+        }
+    }
+    for body in ["not json", "[]", r#"{"method":"demo.echo"}"#, r#"{"method":"no.such","parameters":1}"#] {
+        let reply = api.send_as(&alice, "/", body).await;
+        assert!(reply.code() != 0 && reply.is_signed_by("alice"), "an error of a session is signed: {body}");
+    }
+}
+
+#[tokio::test]
+async fn an_expired_session_is_1007() {
+    let server = Server::start(&["--session_ttl=2s"]);
+    let api = server.api();
+    let alice = api.create("alice").await;
+    assert_eq!(api.call_as(&alice, "demo.counter", json!({})).await.code(), 0);
+    crate::support::wait_for_async(async || api.call_as(&alice, "demo.counter", json!({})).await.code() == 1007).await;
+}
+
+#[tokio::test]
+async fn user_ids_compare_byte_by_byte_and_have_their_limits() {
+    let server = Server::start(&[]);
+    let api = server.api();
+    let longest = "x".repeat(255);
+    for user_id in ["alice", "Alice", "alice ", " alice", "zoë", "zoe\u{308}", "' OR 1=1 --", "{\"$gt\":\"\"}", &longest] {
+        let session = api.create(user_id).await;
+        assert_eq!(session.user, user_id);
+        assert_eq!(api.call_as(&session, "demo.counter", json!({})).await.result(), json!({ "count": 1 }), "{user_id}");
+        assert_eq!(api.login(user_id).await.code(), 0);
+    }
+    let too_long = "x".repeat(256);
+    for user_id in ["", "a\nb", "a\u{0}b", "a\u{7f}", "\u{85}", &too_long] {
+        let parameters = json!({ "user_id": user_id, "password": "secret" });
+        assert_eq!(api.call("account.create", parameters.clone()).await.code(), 1010, "{user_id:?}");
+        assert_eq!(api.call("account.login", parameters.clone()).await.code(), 1005, "{user_id:?}");
+        assert_eq!(api.call("account.update", parameters).await.code(), 1005, "{user_id:?}");
+    }
+    for user_id in [json!({ "$gt": "" }), json!(7), json!(null), json!(["alice"])] {
+        let parameters = json!({ "user_id": user_id, "password": "secret" });
+        for method in ["account.create", "account.login", "account.update"] {
+            assert_eq!(api.call(method, parameters.clone()).await.code(), 1019, "{user_id}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn passwords_have_their_limits_and_are_never_cut() {
+    let server = Server::start(&[]);
+    let api = server.api();
+    let (longest, too_long) = ("p".repeat(1024), "p".repeat(1025));
+    for (user_id, password, code) in [("a", "", 1019), ("b", &too_long, 1019), ("c", &longest, 0)] {
+        let reply = api.call("account.create", json!({ "user_id": user_id, "password": password })).await;
+        assert_eq!(reply.code(), code);
+        if code == 1019 {
+            assert_eq!(reply.json()["error"]["details"][0]["path"], "/password");
+        }
+    }
+    for (password, code) in [(longest.as_str(), 0), (too_long.as_str(), 1005), (&longest[1..], 1005), ("", 1005)] {
+        assert_eq!(api.call("account.login", json!({ "user_id": "c", "password": password })).await.code(), code);
+    }
+    for new_password in ["", too_long.as_str()] {
+        let parameters = json!({ "user_id": "c", "password": longest, "new_password": new_password });
+        let reply = api.call("account.update", parameters).await;
+        assert_eq!((reply.code(), &reply.json()["error"]["details"][0]["path"]), (1019, &json!("/new_password")));
+    }
+}
+
+#[tokio::test]
+async fn unknown_user_and_wrong_password_are_the_same_bytes() {
+    let server = Server::start(&[]);
+    let api = server.api();
+    api.create("alice").await;
+    for method in ["account.login", "account.update"] {
+        let wrong = api.call(method, json!({ "user_id": "alice", "password": "wrong" })).await;
+        let unknown = api.call(method, json!({ "user_id": "nobody", "password": "wrong" })).await;
+        assert_eq!(wrong.body, unknown.body);
+        assert_eq!(wrong.json()["error"], json!({ "value": "Invalid user ID or password", "code": 1005 }));
+    }
+}
+
+#[tokio::test]
+async fn of_two_hundred_creates_of_fifty_names_fifty_succeed() {
+    let server = Server::start(&[]);
+    let api = server.api();
+    let calls = (0..200).map(|n| {
+        let (api, user_id) = (api.clone(), format!("user{}", n % 50));
+        tokio::spawn(async move { api.call("account.create", json!({ "user_id": user_id, "password": "secret" })).await.code() })
+    });
+    let mut codes = Vec::new();
+    for call in calls.collect::<Vec<_>>() {
+        codes.push(call.await.unwrap());
+    }
+    assert_eq!(codes.iter().filter(|code| **code == 0).count(), 50);
+    assert_eq!(codes.iter().filter(|code| **code == 1006).count(), 150);
+}
+
+#[tokio::test]
+async fn fifty_increments_at_once_in_one_session_are_fifty() {
+    let server = Server::start(&[]);
+    let api = server.api();
+    let alice = api.create("alice").await;
+    let calls: Vec<_> = (0..50)
+        .map(|_| {
+            let (api, alice): (_, Session) = (api.clone(), alice.clone());
+            tokio::spawn(async move { api.call_as(&alice, "demo.counter", json!({})).await.result()["count"].as_u64().unwrap() })
+        })
+        .collect();
+    let mut counts = Vec::new();
+    for call in calls {
+        counts.push(call.await.unwrap());
+    }
+    counts.sort_unstable();
+    assert_eq!(counts, (1..=50).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn neither_the_files_nor_the_log_hold_a_session_id_or_a_password() {
+    let server = Server::start(&[]);
+    let api = server.api();
+    let parameters = json!({ "user_id": "alice", "password": "very-secret-password" });
+    let alice = api.call("account.create", parameters).await.session();
+    api.call_as(&alice, "demo.counter", json!({})).await;
+    let mut files = 0;
+    for file in std::fs::read_dir(server.directory.path()).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains(&alice.id) && !text.contains("very-secret-password"));
+        files += usize::from(text.contains("argon2id"));
+    }
+    assert!(files > 0, "looked at the right files");
+    let log = server.log();
+    assert!(!log.contains(&alice.id) && !log.contains("very-secret-password"), "{log}");
+}

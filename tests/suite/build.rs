@@ -1,0 +1,201 @@
+//! The tree of files becomes the table: methods come, move and go, and what is wrong with one is said in our words first.
+
+use std::path::PathBuf;
+use std::process::Output;
+use std::sync::Arc;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::support::{Server, cargo, directory, fixtures_target, root};
+
+/// An application of its own, to be changed. It has a name of its own, so that its binary is its own too.
+struct Scratch {
+    directory: Arc<TempDir>,
+    name: &'static str,
+}
+
+impl Scratch {
+    fn new(name: &'static str) -> Self {
+        let directory = directory();
+        let scratch = Scratch { directory, name };
+        let app = root().join("tests/fixtures/app");
+        let manifest = std::fs::read_to_string(app.join("Cargo.toml")).unwrap();
+        let manifest = manifest.replace("../../..", root().to_str().unwrap()).replace("\"fixture\"", &format!("\"{name}\""));
+        scratch.write("Cargo.toml", &manifest);
+        scratch.write("build.rs", &std::fs::read_to_string(app.join("build.rs")).unwrap());
+        scratch.write("src/lib.rs", &std::fs::read_to_string(app.join("src/lib.rs")).unwrap());
+        let main = std::fs::read_to_string(app.join("src/main.rs")).unwrap();
+        scratch.write("src/main.rs", &main.replace("fixture::", &format!("{name}::")));
+        std::fs::copy(root().join("Cargo.lock"), scratch.path("Cargo.lock")).unwrap();
+        std::fs::create_dir(scratch.path("methods")).unwrap();
+        scratch
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.directory.path().join(file)
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        let path = self.path(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    fn cargo(&self, command: &str) -> Output {
+        cargo(self.directory.path(), command).arg("--offline").output().unwrap()
+    }
+
+    fn build_and_start(&self) -> Server {
+        let output = self.cargo("build");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Server::start_in(&directory(), &fixtures_target().join("debug").join(self.name), &[])
+    }
+
+    /// The first lines of errors, without the crate's name before those of a build script.
+    fn errors(&self) -> Vec<String> {
+        let output = self.cargo("check");
+        assert!(!output.status.success(), "it must not build");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        let script = format!("error: {}@0.1.0: ", self.name);
+        let first = |line: &str| {
+            let (kind, sentence) = line.strip_prefix(&script).map(|rest| ("error", rest)).or_else(|| line.split_once(": "))?;
+            kind.starts_with("error").then(|| sentence.to_owned())
+        };
+        text.lines().filter_map(first).collect()
+    }
+}
+
+const SAYS: &str = "use method_sdk::prelude::*;
+pub async fn invoke(_: &mut Handler, _: ()) -> Result<&'static str> { Ok(\"TEXT\") }
+";
+
+#[tokio::test]
+async fn a_method_comes_moves_and_goes_with_its_file() {
+    let app = Scratch::new("comes");
+    app.write("methods/a/b/c.rs", &SAYS.replace("TEXT", "first"));
+    let api = app.build_and_start();
+    assert_eq!(api.api().call("a.b.c", json!({})).await.result(), "first");
+    assert_eq!(api.api().send("/a/b/c", "", &[]).await.result(), "first");
+
+    app.write("methods/a/b/c.rs", &SAYS.replace("TEXT", "second"));
+    app.write("methods/d.rs", &SAYS.replace("TEXT", "new"));
+    let api = app.build_and_start();
+    assert_eq!(api.api().call("a.b.c", json!({})).await.result(), "second");
+    assert_eq!(api.api().call("d", json!({})).await.result(), "new");
+
+    std::fs::rename(app.path("methods/a/b/c.rs"), app.path("methods/a/b/e.rs")).unwrap();
+    std::fs::remove_file(app.path("methods/d.rs")).unwrap();
+    let api = app.build_and_start();
+    assert_eq!(api.api().call("a.b.c", json!({})).await.code(), 1001);
+    assert_eq!(api.api().call("a.b.e", json!({})).await.result(), "second");
+    assert_eq!(api.api().call("d", json!({})).await.code(), 1001);
+
+    std::fs::remove_dir_all(app.path("methods/a")).unwrap();
+    let api = app.build_and_start();
+    assert_eq!(api.api().call("a.b.e", json!({})).await.code(), 1001);
+    assert_eq!(api.api().send("/a/b/e", "", &[]).await.status, 404);
+}
+
+#[tokio::test]
+async fn methods_call_each_other_and_share_code() {
+    let app = Scratch::new("shares");
+    app.write("methods/_words.rs", "pub fn polite(text: &str) -> String { format!(\"{text}, please\") }\n");
+    app.write("methods/a/_own/deep.rs", "pub const DEEP: &str = \"deep\";\n");
+    app.write("methods/a/one.rs", &SAYS.replace("TEXT", "one"));
+    app.write(
+        "methods/a/two.rs",
+        "use method_sdk::prelude::*;
+         pub async fn invoke(handler: &mut Handler, _: ()) -> Result<String> {
+             let one = super::one::invoke(handler, ()).await?;
+             Ok(crate::_words::polite(&format!(\"{one} {}\", super::_own::deep::DEEP)))
+         }",
+    );
+    let server = app.build_and_start();
+    assert_eq!(server.api().call("a.two", json!({})).await.result(), "one deep, please");
+    assert_eq!(server.api().call("_words", json!({})).await.code(), 1001);
+    assert_eq!(server.api().call("a._own.deep", json!({})).await.code(), 1001);
+}
+
+#[test]
+fn a_new_method_of_server_new_compiles() {
+    let app = Scratch::new("fresh");
+    app.write("methods/a.rs", &SAYS.replace("TEXT", "a"));
+    drop(app.build_and_start());
+    let binary = fixtures_target().join("debug/fresh");
+    let made = std::process::Command::new(binary).args(["new", "shop.cart.add"]).current_dir(app.directory.path()).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let output = app.cargo("check");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !text.contains("warning"), "{text}");
+}
+
+#[test]
+fn what_is_wrong_with_a_method_is_the_first_sentence_and_names_the_file() {
+    let app = Scratch::new("wrong");
+    let form = "a method is `pub async fn invoke(handler: &mut Handler, params: Params) -> Result<Answer>`, or the same without `async`";
+    let head = "use method_sdk::prelude::*;\n";
+    for (file, text, expected) in [
+        ("empty.rs", String::new(), format!("methods/empty.rs: there is no `invoke`; {form}")),
+        (
+            "private.rs",
+            format!("{head}fn invoke(_: &mut Handler, _: ()) -> Result<()> {{ Ok(()) }}"),
+            "methods/private.rs:2: `invoke` is private; write `pub` before it".to_owned(),
+        ),
+        (
+            "one.rs",
+            format!("{head}pub fn invoke(_: &mut Handler) -> Result<()> {{ Ok(()) }}"),
+            format!("methods/one.rs:2: `invoke` takes 1 argument, not 2; {form}"),
+        ),
+        ("move.rs", SAYS.to_owned(), "methods/move.rs: `move` is a Rust keyword".to_owned()),
+        ("my-method.rs", SAYS.to_owned(), "methods/my-method.rs: `my-method` is not made of".to_owned()),
+        (
+            "attribute.rs",
+            format!("{SAYS}pub const AUTHENTICATED: &str = \"yes\";"),
+            "methods/attribute.rs:3: `AUTHENTICATED` is a `bool`".to_owned(),
+        ),
+        (
+            "both.rs",
+            format!("{SAYS}pub const AUTHENTICATED: bool = true;\npub const GET: bool = true;"),
+            "methods/both.rs".to_owned(),
+        ),
+        (
+            "parameters.rs",
+            format!("{head}pub struct Params;\npub fn invoke(_: &mut Handler, _: Params) -> Result<()> {{ Ok(()) }}"),
+            "method `parameters·`: `Params` cannot be the `params` of `invoke`, because it is not `Deserialize`".to_owned(),
+        ),
+        (
+            "answer.rs",
+            format!("{head}pub struct Answer;\npub async fn invoke(_: &mut Handler, _: ()) -> Result<Answer> {{ Ok(Answer) }}"),
+            "method `answer·`: `Answer` cannot be the answer of `invoke`, because it is not `Serialize`".to_owned(),
+        ),
+        (
+            "plain.rs",
+            format!("{head}pub async fn invoke(_: &mut Handler, _: ()) -> Value {{ json!(1) }}"),
+            "method `plain·`: `invoke` returns `Value`, not a `method_sdk::Result`".to_owned(),
+        ),
+        (
+            "standard.rs",
+            format!("{head}pub fn invoke(_: &mut Handler, _: ()) -> std::result::Result<u8, String> {{ Ok(1) }}"),
+            "method `standard·`: `invoke` returns `std::result::Result<u8, String>`, not a `method_sdk::Result`".to_owned(),
+        ),
+        (
+            "borrowed.rs",
+            format!("{head}pub fn invoke(_: &mut Handler, _: &str) -> Result<()> {{ Ok(()) }}"),
+            "methods/borrowed.rs:2: the params of `invoke` cannot borrow".to_owned(),
+        ),
+    ] {
+        let path = format!("methods/{file}");
+        app.write(&path, &text);
+        let errors = app.errors();
+        assert!(errors[0].starts_with(&expected), "{file}: {errors:#?}");
+        std::fs::remove_file(app.path(&path)).unwrap();
+    }
+
+    app.write("methods/two.rs", SAYS);
+    app.write("methods/two/x.rs", SAYS);
+    app.write("methods/other.rs", "");
+    let errors = app.errors();
+    assert!(errors.iter().any(|error| error.starts_with("methods/two")), "a file and a folder of one name: {errors:#?}");
+    assert!(errors.iter().any(|error| error.starts_with("methods/other.rs")), "all are told at once: {errors:#?}");
+}

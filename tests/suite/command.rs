@@ -1,0 +1,118 @@
+//! The command line of a built server.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::support::{directory, server_binary};
+
+fn run(directory: &Path, arguments: &[&str]) -> Output {
+    Command::new(server_binary()).current_dir(directory).args(arguments).output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn help_shows_every_option_with_its_default_and_every_command() {
+    let help = run(directory().path(), &["--help"]);
+    let text = out(&help);
+    assert!(help.status.success());
+    for key in simpleapi_server::config::KEYS {
+        assert!(text.contains(&format!("--{}", key.name)), "{}", key.name);
+        assert!(text.contains(key.default), "{}: {}", key.name, key.default);
+    }
+    for command in ["methods", "new", "check", "serve"] {
+        assert!(text.contains(command), "{command}");
+        assert!(run(directory().path(), &[command, "--help"]).status.success());
+    }
+}
+
+#[test]
+fn methods_lists_each_with_its_file_and_description() {
+    let text = out(&run(directory().path(), &["methods"]));
+    assert_eq!(text.lines().count(), simpleapi::methods().len());
+    let login = text.lines().find(|line| line.starts_with("account.login ")).unwrap();
+    assert!(login.contains("methods/account/login.rs") && login.ends_with("Opens a session for an existing account."));
+}
+
+#[test]
+fn new_writes_a_file_once_and_refuses_what_cannot_be_a_method() {
+    let directory = directory();
+    let at = directory.path();
+    assert!(err(&run(at, &["new", "a.b"])).contains("no folder `methods` here"));
+    std::fs::create_dir(at.join("methods")).unwrap();
+    assert!(out(&run(at, &["new", "shop.cart.add"])).contains("methods/shop/cart/add.rs is written"));
+    let written = std::fs::read_to_string(at.join("methods/shop/cart/add.rs")).unwrap();
+    assert!(written.contains("pub async fn invoke(") && written.starts_with("//!"));
+    for (name, problem) in [
+        ("shop.cart.add", "is there already"),
+        ("shop.cart", "a folder of the same name"),
+        ("shop.cart.add.more", "methods/shop/cart/add.rs is a method already"),
+        ("shop.move", "keyword"),
+        ("Shop", "`Shop`"),
+        ("../x", "cannot be the name of a method"),
+        ("", "cannot be the name of a method"),
+        ("livez", "livez"),
+    ] {
+        let refused = run(at, &["new", name]);
+        assert_eq!(refused.status.code(), Some(2), "{name}");
+        assert!(err(&refused).contains(problem), "{name}: {}", err(&refused));
+    }
+    assert!(!at.join("x.rs").exists());
+}
+
+#[test]
+fn check_says_what_is_good_and_what_is_wrong() {
+    let directory = directory();
+    let at = directory.path();
+    let good = run(at, &["check"]);
+    assert!(good.status.success() && out(&good).contains("database: sqlite, good"), "{}", err(&good));
+    let missing = run(at, &["check", "--sqlite_path=no/such/folder/x.db"]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(err(&missing).contains("cannot open the SQLite database no/such/folder/x.db"), "{}", err(&missing));
+    std::fs::write(at.join("text.db"), "this is not a database, by any means at all").unwrap();
+    assert!(err(&run(at, &["check", "--sqlite-path=text.db"])).contains("text.db"));
+    std::fs::write(at.join("server.conf"), "prot=1\n").unwrap();
+    let wrong = run(at, &["check"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(err(&wrong).contains("server.conf:1") && err(&wrong).contains("`port`"), "{}", err(&wrong));
+    assert!(run(at, &["methods"]).status.success(), "works beside a broken server.conf");
+}
+
+#[test]
+fn a_store_that_is_not_there_yet_is_refused_with_a_sentence() {
+    for database in ["mysql", "mongodb", "postgres"] {
+        let refused = run(directory().path(), &[&format!("--database={database}")]);
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(err(&refused).contains(&format!("database={database} is not part of this version")), "{}", err(&refused));
+    }
+}
+
+#[test]
+fn a_port_in_use_is_said_with_the_way_out() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = format!("--port={}", taken.local_addr().unwrap().port());
+    let refused = run(directory().path(), &[&port]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(err(&refused).contains("is in use; name another with --port"), "{}", err(&refused));
+}
+
+#[test]
+fn a_database_of_a_newer_server_is_left_alone() {
+    let directory = directory();
+    assert!(run(directory.path(), &["check"]).status.success());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let options = method_sdk::sqlx::sqlite::SqliteConnectOptions::new().filename(directory.path().join("simpleapi.db"));
+        let pool = method_sdk::sqlx::SqlitePool::connect_with(options).await.unwrap();
+        method_sdk::sqlx::query("PRAGMA user_version = 99").execute(&pool).await.unwrap();
+        pool.close().await;
+    });
+    let refused = run(directory.path(), &["check"]);
+    assert!(err(&refused).contains("has schema 99"), "{}", err(&refused));
+}

@@ -1,0 +1,127 @@
+//! Size, time and form: what a server does not let itself be made to do.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::{Server, read_all};
+
+fn post(path: &str, headers: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n{headers}\r\n{body}").into_bytes()
+}
+
+#[test]
+fn a_body_may_be_as_long_as_max_body_and_no_longer() {
+    let server = Server::start(&["--max_body=1k"]);
+    for (bytes, code) in [(1024, ""), (1025, "1014"), (3000, "1014")] {
+        let body = format!("\"{}\"", "x".repeat(bytes - 2));
+        let plain = server.raw(&post("/demo/echo", "Connection: close\r\n", &body));
+        let chunked = format!(
+            "POST /demo/echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+            body.len()
+        );
+        for reply in [plain, server.raw(chunked.as_bytes())] {
+            let status = if code.is_empty() { "HTTP/1.1 200" } else { "HTTP/1.1 413" };
+            assert!(reply.starts_with(status) && reply.contains(code), "{bytes}: {reply}");
+        }
+    }
+    let endless = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000000\r\n\r\n".to_owned() + &"x".repeat(5000);
+    let reply = server.raw(endless.as_bytes());
+    assert!(reply.starts_with("HTTP/1.1 413") && reply.contains("connection: close"), "{reply}");
+    let asks = server.raw(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\nExpect: 100-continue\r\n\r\n");
+    assert!(asks.starts_with("HTTP/1.1 413"), "told before anything is sent: {asks}");
+}
+
+#[test]
+fn a_full_megabyte_comes_back() {
+    let server = Server::start(&[]);
+    let body = format!("\"{}\"", "x".repeat(1024 * 1024 - 2));
+    let reply = server.raw(&post("/demo/echo", "Connection: close\r\n", &body));
+    assert!(reply.starts_with("HTTP/1.1 200") && reply.contains(&body), "{}", &reply[..200]);
+}
+
+#[test]
+fn compressed_bodies_are_refused() {
+    let server = Server::start(&[]);
+    let reply = server.raw(&post("/demo/echo", "Content-Encoding: gzip\r\nConnection: close\r\n", "1"));
+    assert!(reply.starts_with("HTTP/1.1 415") && reply.contains("1021"), "{reply}");
+    let reply = server.raw(&post("/demo/echo", "Content-Encoding: identity\r\nConnection: close\r\n", "1"));
+    assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
+}
+
+#[test]
+fn framing_that_could_be_read_in_two_ways_is_refused() {
+    let server = Server::start(&[]);
+    for head in [
+        "POST / HTTP/1.1\r\nContent-Length: 0\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nHost: b\r\nContent-Length: 0\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n",
+    ] {
+        let reply = server.raw(format!("{head}Connection: close\r\n\r\n").as_bytes());
+        assert!(reply.starts_with("HTTP/1.1 400"), "{head}: {reply}");
+    }
+    let both = "POST /demo/echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n7\r\n0\r\n\r\n\
+                POST /demo/echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n8";
+    let reply = server.raw(both.as_bytes());
+    assert_eq!(reply.matches("HTTP/1.1").count(), 1, "no second request is read: {reply}");
+}
+
+#[test]
+fn a_body_that_does_not_come_is_1018() {
+    let server = Server::start(&["--body_timeout=1s"]);
+    let reply = server.raw(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n123");
+    assert!(reply.starts_with("HTTP/1.1 408") && reply.contains("1018"), "{reply}");
+}
+
+#[test]
+fn silent_and_slow_connections_are_closed() {
+    let server = Server::start(&["--first_byte_timeout=1s", "--idle_timeout=1s"]);
+    for sent in ["", "P", "PRI * HT", "POST / HTTP/1.1\r\nHost:", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+        let mut stream = server.connect();
+        stream.write_all(sent.as_bytes()).unwrap();
+        let started = Instant::now();
+        read_all(&mut stream);
+        assert!(started.elapsed() < Duration::from_secs(20), "{sent:?}");
+    }
+}
+
+#[test]
+fn a_client_that_leaves_in_mid_body_is_no_trouble() {
+    let server = Server::start(&[]);
+    for _ in 0..50 {
+        let mut stream = server.connect();
+        stream.write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n123").unwrap();
+    }
+    assert!(server.raw(&post("/demo/echo", "Connection: close\r\n", "1")).starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn one_address_cannot_take_all_connections() {
+    let server = Server::start(&["--max_connections_per_address=3"]);
+    let mut held: Vec<_> = (0..3).map(|_| server.connect()).collect();
+    for stream in &mut held {
+        stream.write_all(&post("/demo/echo", "", "1")).unwrap();
+        std::io::Read::read(stream, &mut [0; 1000]).unwrap();
+    }
+    assert_eq!(server.raw(&post("/demo/echo", "Connection: close\r\n", "1")), "", "a fourth is refused");
+    held.pop();
+    crate::support::wait_for(|| {
+        server.raw(&post("/demo/echo", "Connection: close\r\n", "1")).starts_with("HTTP/1.1 200").then_some(())
+    });
+}
+
+#[tokio::test]
+async fn a_method_that_takes_too_long_is_1016_and_is_dropped() {
+    let server = Server::fixture(&[]);
+    let api = server.api();
+    let reply = api.call("probe.slow", json!({})).await;
+    assert_eq!((reply.status, reply.code(), reply.header("retry-after")), (503, 1016, Some("1")));
+    assert_eq!(api.event("slow told that the time is up").await, 1);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(api.call("probe.events", json!({})).await.result()["slow ran on"], json!(null));
+}
