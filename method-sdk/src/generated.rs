@@ -49,7 +49,7 @@ impl<Method, P: DeserializeOwned> Parameters<Method> for P {
     message = "method `{Method}`: `{Self}` cannot be the answer of `invoke`, because it is not `Serialize`",
     note = "add `#[derive(Serialize)]` to `{Self}`; its fields must be `Serialize` too"
 )]
-pub trait Answer<Method> {
+pub trait Answerable<Method> {
     /// The body that carries it.
     ///
     /// # Errors
@@ -58,7 +58,7 @@ pub trait Answer<Method> {
 }
 
 #[diagnostic::do_not_recommend]
-impl<Method, A: Serialize> Answer<Method> for A {
+impl<Method, A: Serialize> Answerable<Method> for A {
     fn body(self) -> Outcome {
         if typeid::of::<A>() == typeid::of::<()>() {
             return Ok(None);
@@ -76,20 +76,15 @@ impl<Method, A: Serialize> Answer<Method> for A {
     message = "method `{Method}`: `invoke` returns `{Self}`, not a `method_sdk::Result`",
     note = "write `-> Result<Answer>` with the `Result` of `method_sdk::prelude`"
 )]
-pub trait Returned<Method> {
-    /// The answer in it.
-    type Answer;
-
+pub trait Returned<Method, A> {
     /// The same, as what it is.
     ///
     /// # Errors
     /// The method's own.
-    fn returned(self) -> Result<Self::Answer>;
+    fn returned(self) -> Result<A>;
 }
 
-impl<Method, A> Returned<Method> for Result<A, Error> {
-    type Answer = A;
-
+impl<Method, A> Returned<Method, A> for Result<A, Error> {
     fn returned(self) -> Result<A> {
         self
     }
@@ -107,7 +102,7 @@ pub fn parameters<Method, P: Parameters<Method>>(input: Input<'_>) -> Result<P> 
 ///
 /// # Errors
 /// The method's own.
-pub fn returned<Method, R: Returned<Method>>(returned: R) -> Result<R::Answer> {
+pub fn returned<Method, A, R: Returned<Method, A>>(returned: R) -> Result<A> {
     returned.returned()
 }
 
@@ -115,7 +110,7 @@ pub fn returned<Method, R: Returned<Method>>(returned: R) -> Result<R::Answer> {
 ///
 /// # Errors
 /// The method's own, or 1000 if the answer has no JSON form.
-pub fn answered<Method, A: Answer<Method>>(answer: Result<A>) -> Outcome {
+pub fn answered<Method, A: Answerable<Method>>(answer: Result<A>) -> Outcome {
     answer?.body()
 }
 

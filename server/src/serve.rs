@@ -264,32 +264,39 @@ async fn connection(stream: TcpStream, peer: IpAddr, front: Arc<Front>, stop: St
                 () = idle(&at_work, idle_timeout) => {}
             }
         };
-        until_end(connection, leave, |connection| connection.graceful_shutdown()).await;
+        let give_up = idle(&at_work, idle_timeout);
+        until_end(connection, leave, |connection| connection.graceful_shutdown(), give_up).await;
     } else {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(idle_timeout)
             .max_buf_size(MAX_HEAD_BYTES)
             .serve_connection(io, service);
-        until_end(connection, stop.closing.cancelled(), |connection| connection.graceful_shutdown()).await;
+        let give_up = std::future::pending();
+        until_end(connection, stop.closing.cancelled(), |connection| connection.graceful_shutdown(), give_up).await;
     }
 }
 
-/// Drives a connection to its end, and asks it to end when `leave` resolves.
+/// Drives a connection to its end, asks it to end when `leave` resolves, and drops it when `give_up` does after that.
 async fn until_end<C: Future<Output = hyper::Result<()>>>(
     connection: C,
     leave: impl Future<Output = ()>,
     shut_down: impl FnOnce(Pin<&mut C>),
+    give_up: impl Future<Output = ()>,
 ) {
     tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = leave => {
-            shut_down(connection.as_mut());
-            connection.await
-        }
+    let mut ended = tokio::select! {
+        ended = connection.as_mut() => Some(ended),
+        () = leave => None,
     };
-    if let Err(error) = ended {
+    if ended.is_none() {
+        shut_down(connection.as_mut());
+        ended = tokio::select! {
+            ended = connection => Some(ended),
+            () = give_up => None,
+        };
+    }
+    if let Some(Err(error)) = ended {
         tracing::debug!("connection: {error}");
     }
 }

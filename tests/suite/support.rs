@@ -209,7 +209,9 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
+        let mut json = serde_json::Deserializer::from_slice(&self.body);
+        json.disable_recursion_limit();
+        serde::Deserialize::deserialize(&mut json).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
     }
 
     pub(crate) fn result(&self) -> Value {

@@ -82,7 +82,7 @@ fn calls(methods: &[Method]) -> Vec<String> {
 fn wrapper(method: &Method) -> String {
     let id = identifier(method);
     let call = format!("{}::invoke(h, g::parameters::<n::{id}, _>(p)?)", path(method));
-    let answered = |returned: &str| format!("g::answered::<n::{id}, _>(g::returned::<n::{id}, _>({returned}))");
+    let answered = |returned: &str| format!("g::answered::<n::{id}, _>(g::returned::<n::{id}, _, _>({returned}))");
     let file = method.file.display();
     if method.is_async {
         let body = answered(&format!("g::sendable({call}).await"));

@@ -51,7 +51,7 @@ fn an_async_method_has_a_marker_a_wrapper_a_hook_and_a_row() {
     let expected = [
         "pub(super) enum account·login {}",
         "pub(super) fn account·login<'a>(h: &'a mut g::Handler, p: g::Input<'a>) -> g::Invocation<'a> { \
-         ::std::boxed::Box::pin(async move { g::answered::<n::account·login, _>(g::returned::<n::account·login, _>(\
+         ::std::boxed::Box::pin(async move { g::answered::<n::account·login, _>(g::returned::<n::account·login, _, _>(\
          g::sendable(crate::account::login::invoke(h, g::parameters::<n::account·login, _>(p)?)).await)) }) }",
         "pub(super) fn account·login·closed(c: g::Closed) -> g::Hook { \
          ::std::boxed::Box::pin(crate::account::login::on_connection_close(c)) }",
@@ -72,7 +72,7 @@ fn a_sync_method_is_called_in_place() {
     let expected = [
         "pub(super) enum greet· {}",
         "pub(super) fn greet·(h: &mut g::Handler, p: g::Input<'_>) -> g::Outcome { g::answered::<n::greet·, _>(\
-         g::returned::<n::greet·, _>(crate::greet::invoke(h, g::parameters::<n::greet·, _>(p)?))) }",
+         g::returned::<n::greet·, _, _>(crate::greet::invoke(h, g::parameters::<n::greet·, _>(p)?))) }",
         "::method_sdk::Method { name: \"greet\", file: \"methods/greet.rs\", description: \"\", authenticated: false, get: false, \
          timeout_seconds: ::std::option::Option::None, invoke: g::Invoke::Sync(greet·), on_connection_close: ::std::option::Option::None },",
     ];
