@@ -51,8 +51,11 @@ pub struct Line {
     started: AtomicBool,
     finished: AtomicBool,
     streaming: Mutex<Option<Streaming>>,
-    hook: Mutex<Option<(fn(Closed) -> Hook, Closed)>>,
+    hook: Mutex<Option<PendingHook>>,
 }
+
+/// What is to run if the client leaves, and with what.
+type PendingHook = (fn(Closed) -> Hook, Closed);
 
 /// An answer written by hand: its head, and the chunks as they come.
 pub struct Streaming {

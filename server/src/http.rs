@@ -29,7 +29,7 @@ const REQUEST_ID: &str = "x-request-id";
 pub(crate) struct Front {
     pub(crate) config: Config,
     pub(crate) dispatcher: Arc<Dispatcher>,
-    pub(crate) detached: Detached,
+    pub(crate) detached: Arc<Detached>,
     pub(crate) ids: RequestIds,
 }
 
@@ -114,7 +114,7 @@ async fn answer(
     body: impl Stream<Item = Result<impl Buf, warp::Error>> + Send,
 ) -> Reply {
     let started = Instant::now();
-    let peer = client::address(arrival.peer, &request.headers, &front.config.trusted_proxies);
+    let peer = client::address(arrival.peer(), &request.headers, &front.config.trusted_proxies);
     let id = request.id.clone();
     let refusal = match route(front, &request) {
         Ok(Route::Answer(outgoing)) => return Reply::Whole(outgoing),

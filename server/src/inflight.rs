@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::envelope::Outgoing;
 
 /// The calls of a server that run without a connection waiting for their end.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Detached {
     tasks: TaskTracker,
     /// The server is about to stop: streams are to end.
@@ -61,14 +61,14 @@ pub(crate) enum Reply {
 pub(crate) struct Inflight {
     line: Arc<Line>,
     rest: Option<Rest>,
-    detached: Detached,
+    detached: Arc<Detached>,
 }
 
 impl Inflight {
     pub(crate) fn new(
         line: Arc<Line>,
         call: impl Future<Output = Outgoing> + Send + 'static,
-        detached: Detached,
+        detached: Arc<Detached>,
     ) -> Self {
         Inflight { line, rest: Some(Box::pin(call)), detached }
     }
@@ -118,7 +118,7 @@ impl Drop for Inflight {
 /// Held by the body of a stream: when that is dropped before the end, the client has gone.
 pub(crate) struct StreamGuard {
     line: Arc<Line>,
-    detached: Detached,
+    detached: Arc<Detached>,
 }
 
 impl Drop for StreamGuard {

@@ -1,6 +1,7 @@
 //! From a listener to connections: limits, timeouts, and an end that loses nothing.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::IpAddr;
@@ -48,34 +49,45 @@ struct Stop {
     closing: CancellationToken,
 }
 
+/// What the requests of one connection share.
+struct Shared {
+    peer: IpAddr,
+    stop: Stop,
+    at_work: AtomicUsize,
+}
+
 /// What a request knows of its connection. As long as a copy of it lives, the connection is at work.
 pub(crate) struct Arrival {
-    pub(crate) peer: IpAddr,
     pub(crate) version: Version,
-    stop: Stop,
-    at_work: Arc<AtomicUsize>,
+    shared: Arc<Shared>,
 }
 
 impl Arrival {
-    pub(crate) fn is_leaving(&self) -> bool {
-        self.stop.leaving.is_cancelled()
+    /// The address at the other end of the socket.
+    pub(crate) fn peer(&self) -> IpAddr {
+        self.shared.peer
     }
 
-    fn new(peer: IpAddr, version: Version, stop: Stop, at_work: Arc<AtomicUsize>) -> Self {
-        at_work.fetch_add(1, Ordering::Relaxed);
-        Arrival { peer, version, stop, at_work }
+    /// Whether the server is about to stop.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.shared.stop.leaving.is_cancelled()
+    }
+
+    fn new(version: Version, shared: Arc<Shared>) -> Self {
+        shared.at_work.fetch_add(1, Ordering::Relaxed);
+        Arrival { version, shared }
     }
 }
 
 impl Clone for Arrival {
     fn clone(&self) -> Self {
-        Arrival::new(self.peer, self.version, self.stop.clone(), self.at_work.clone())
+        Arrival::new(self.version, self.shared.clone())
     }
 }
 
 impl Drop for Arrival {
     fn drop(&mut self) {
-        self.at_work.fetch_sub(1, Ordering::Relaxed);
+        self.shared.at_work.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -234,21 +246,18 @@ async fn connection(stream: TcpStream, peer: IpAddr, front: Arc<Front>, stop: St
     // A client that takes nothing for so long is not reading its answer.
     stream.set_write_timeout(Some(idle_timeout));
     let io = TokioIo::new(Box::pin(stream));
-    let at_work = Arc::new(AtomicUsize::new(0));
+    let shared = Arc::new(Shared { peer, stop: stop.clone(), at_work: AtomicUsize::new(0) });
     let warp = warp::service(http::filter(front.clone()));
-    let arrivals = (stop.clone(), at_work.clone());
-    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        let version = request.version();
-        let (stop, at_work) = arrivals.clone();
-        let leaving = stop.leaving.clone();
-        request.extensions_mut().insert(Arrival::new(peer, version, stop, at_work));
+    let service = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
+        let arrival = Arrival::new(request.version(), shared.clone());
+        request.extensions_mut().insert(arrival.clone());
         let answer = warp.clone().call(request);
         async move {
             let mut answer = answer.await?;
-            if leaving.is_cancelled() && version < Version::HTTP_2 {
+            if arrival.version < Version::HTTP_2 && arrival.is_leaving() {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok::<_, std::convert::Infallible>(answer)
+            Ok::<_, Infallible>(answer)
         }
     });
 
@@ -261,10 +270,10 @@ async fn connection(stream: TcpStream, peer: IpAddr, front: Arc<Front>, stop: St
         let leave = async {
             tokio::select! {
                 () = stop.leaving.cancelled() => {}
-                () = idle(&at_work, idle_timeout) => {}
+                () = idle(&shared.at_work, idle_timeout) => {}
             }
         };
-        let give_up = idle(&at_work, idle_timeout);
+        let give_up = idle(&shared.at_work, idle_timeout);
         until_end(connection, leave, |connection| connection.graceful_shutdown(), give_up).await;
     } else {
         let connection = http1::Builder::new()

@@ -56,7 +56,7 @@ impl Server {
         let accounts = Arc::new(Accounts::new(store, passwords, config.session_ttl));
         let registry = Registry::new(methods);
         let dispatcher = Arc::new(Dispatcher { registry, accounts, request_timeout: config.request_timeout });
-        let detached = inflight::Detached::default();
+        let detached = Arc::new(inflight::Detached::default());
         Ok(Server { front: Arc::new(Front { config, dispatcher, detached, ids }) })
     }
 

@@ -120,7 +120,7 @@ impl App {
         let incoming = Incoming { door: Door::Envelope, headers, body, peer, id, started: Instant::now() };
         let line = Arc::new(Line::default());
         let call = dispatch(self.server.dispatcher().clone(), incoming, line.clone());
-        match Inflight::new(line, call, Detached::default()).await {
+        match Inflight::new(line, call, Arc::new(Detached::default())).await {
             Reply::Whole(outgoing) => {
                 Exchange { status: outgoing.status, headers: outgoing.headers, body: outgoing.body }
             }

@@ -106,7 +106,9 @@ async fn user_ids_compare_byte_by_byte_and_have_their_limits() {
     let server = Server::start(&[]);
     let api = server.api();
     let longest = "x".repeat(255);
-    for user_id in ["alice", "Alice", "alice ", " alice", "zoë", "zoe\u{308}", "' OR 1=1 --", "{\"$gt\":\"\"}", &longest] {
+    for user_id in
+        ["alice", "Alice", "alice ", " alice", "zoë", "zoe\u{308}", "' OR 1=1 --", "{\"$gt\":\"\"}", &longest]
+    {
         let session = api.create(user_id).await;
         assert_eq!(session.user, user_id);
         assert_eq!(api.call_as(&session, "demo.counter", json!({})).await.result(), json!({ "count": 1 }), "{user_id}");
@@ -168,7 +170,9 @@ async fn of_two_hundred_creates_of_fifty_names_fifty_succeed() {
     let api = server.api();
     let calls = (0..200).map(|n| {
         let (api, user_id) = (api.clone(), format!("user{}", n % 50));
-        tokio::spawn(async move { api.call("account.create", json!({ "user_id": user_id, "password": "secret" })).await.code() })
+        tokio::spawn(async move {
+            api.call("account.create", json!({ "user_id": user_id, "password": "secret" })).await.code()
+        })
     });
     let mut codes = Vec::new();
     for call in calls.collect::<Vec<_>>() {
@@ -186,7 +190,9 @@ async fn fifty_increments_at_once_in_one_session_are_fifty() {
     let calls: Vec<_> = (0..50)
         .map(|_| {
             let (api, alice): (_, Session) = (api.clone(), alice.clone());
-            tokio::spawn(async move { api.call_as(&alice, "demo.counter", json!({})).await.result()["count"].as_u64().unwrap() })
+            tokio::spawn(async move {
+                api.call_as(&alice, "demo.counter", json!({})).await.result()["count"].as_u64().unwrap()
+            })
         })
         .collect();
     let mut counts = Vec::new();

@@ -21,7 +21,8 @@ impl Scratch {
         let scratch = Scratch { directory, name };
         let app = root().join("tests/fixtures/app");
         let manifest = std::fs::read_to_string(app.join("Cargo.toml")).unwrap();
-        let manifest = manifest.replace("../../..", root().to_str().unwrap()).replace("\"fixture\"", &format!("\"{name}\""));
+        let manifest =
+            manifest.replace("../../..", root().to_str().unwrap()).replace("\"fixture\"", &format!("\"{name}\""));
         scratch.write("Cargo.toml", &manifest);
         scratch.write("build.rs", &std::fs::read_to_string(app.join("build.rs")).unwrap());
         scratch.write("src/lib.rs", &std::fs::read_to_string(app.join("src/lib.rs")).unwrap());
@@ -59,7 +60,8 @@ impl Scratch {
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         let script = format!("error: {}@0.1.0: ", self.name);
         let first = |line: &str| {
-            let (kind, sentence) = line.strip_prefix(&script).map(|rest| ("error", rest)).or_else(|| line.split_once(": "))?;
+            let (kind, sentence) =
+                line.strip_prefix(&script).map(|rest| ("error", rest)).or_else(|| line.split_once(": "))?;
             kind.starts_with("error").then(|| sentence.to_owned())
         };
         text.lines().filter_map(first).collect()
@@ -123,7 +125,11 @@ fn a_new_method_of_server_new_compiles() {
     app.write("methods/a.rs", &SAYS.replace("TEXT", "a"));
     drop(app.build_and_start());
     let binary = fixtures_target().join("debug/fresh");
-    let made = std::process::Command::new(binary).args(["new", "shop.cart.add"]).current_dir(app.directory.path()).output().unwrap();
+    let made = std::process::Command::new(binary)
+        .args(["new", "shop.cart.add"])
+        .current_dir(app.directory.path())
+        .output()
+        .unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let output = app.cargo("check");
     let text = String::from_utf8_lossy(&output.stderr);
@@ -162,11 +168,14 @@ fn what_is_wrong_with_a_method_is_the_first_sentence_and_names_the_file() {
         (
             "parameters.rs",
             format!("{head}pub struct Params;\npub fn invoke(_: &mut Handler, _: Params) -> Result<()> {{ Ok(()) }}"),
-            "method `parameters·`: `Params` cannot be the `params` of `invoke`, because it is not `Deserialize`".to_owned(),
+            "method `parameters·`: `Params` cannot be the `params` of `invoke`, because it is not `Deserialize`"
+                .to_owned(),
         ),
         (
             "answer.rs",
-            format!("{head}pub struct Answer;\npub async fn invoke(_: &mut Handler, _: ()) -> Result<Answer> {{ Ok(Answer) }}"),
+            format!(
+                "{head}pub struct Answer;\npub async fn invoke(_: &mut Handler, _: ()) -> Result<Answer> {{ Ok(Answer) }}"
+            ),
             "method `answer·`: `Answer` cannot be the answer of `invoke`, because it is not `Serialize`".to_owned(),
         ),
         (
@@ -177,7 +186,8 @@ fn what_is_wrong_with_a_method_is_the_first_sentence_and_names_the_file() {
         (
             "standard.rs",
             format!("{head}pub fn invoke(_: &mut Handler, _: ()) -> std::result::Result<u8, String> {{ Ok(1) }}"),
-            "method `standard·`: `invoke` returns `Result<u8, std::string::String>`, not a `method_sdk::Result`".to_owned(),
+            "method `standard·`: `invoke` returns `Result<u8, std::string::String>`, not a `method_sdk::Result`"
+                .to_owned(),
         ),
         (
             "borrowed.rs",
@@ -197,6 +207,9 @@ fn what_is_wrong_with_a_method_is_the_first_sentence_and_names_the_file() {
     app.write("methods/two/x.rs", SAYS);
     app.write("methods/other.rs", "");
     let errors = app.errors();
-    assert!(errors.iter().any(|error| error.starts_with("methods/two")), "a file and a folder of one name: {errors:#?}");
+    assert!(
+        errors.iter().any(|error| error.starts_with("methods/two")),
+        "a file and a folder of one name: {errors:#?}"
+    );
     assert!(errors.iter().any(|error| error.starts_with("methods/other.rs")), "all are told at once: {errors:#?}");
 }

@@ -89,7 +89,11 @@ fn a_store_that_is_not_there_yet_is_refused_with_a_sentence() {
     for database in ["mysql", "mongodb", "postgres"] {
         let refused = run(directory().path(), &[&format!("--database={database}")]);
         assert_eq!(refused.status.code(), Some(1));
-        assert!(err(&refused).contains(&format!("database={database} is not part of this version")), "{}", err(&refused));
+        assert!(
+            err(&refused).contains(&format!("database={database} is not part of this version")),
+            "{}",
+            err(&refused)
+        );
     }
 }
 
@@ -108,7 +112,8 @@ fn a_database_of_a_newer_server_is_left_alone() {
     assert!(run(directory.path(), &["check"]).status.success());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let options = method_sdk::sqlx::sqlite::SqliteConnectOptions::new().filename(directory.path().join("simpleapi.db"));
+        let options =
+            method_sdk::sqlx::sqlite::SqliteConnectOptions::new().filename(directory.path().join("simpleapi.db"));
         let pool = method_sdk::sqlx::SqlitePool::connect_with(options).await.unwrap();
         method_sdk::sqlx::query("PRAGMA user_version = 99").execute(&pool).await.unwrap();
         pool.close().await;

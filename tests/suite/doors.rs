@@ -127,12 +127,46 @@ async fn names_reach_no_further_than_the_table() {
     let api = server.api();
     let dots = ".".repeat(10_000);
     let names = [
-        "", ".", "..", "a..b", "../account/login", "account/login", "account", "account.", ".account.login", "account..login",
-        "account.login.", "account.login.invoke", "account.update.login", "account.create.login", "__init__", "account.__init__",
-        "Account.Login", "ACCOUNT.LOGIN", "account.login ", " account.login", "account.login\n", "account.login\u{0}",
-        "account\u{0}.login", "account%2elogin", "account.login.rs", "methods.account.login", "crate.account.login",
-        "self.account.login", "account::login", "account.ｌogin", "methods", "method", "std.process.exit", "_shared",
-        "account._shared", "livez", "readyz", "/", "//", &dots,
+        "",
+        ".",
+        "..",
+        "a..b",
+        "../account/login",
+        "account/login",
+        "account",
+        "account.",
+        ".account.login",
+        "account..login",
+        "account.login.",
+        "account.login.invoke",
+        "account.update.login",
+        "account.create.login",
+        "__init__",
+        "account.__init__",
+        "Account.Login",
+        "ACCOUNT.LOGIN",
+        "account.login ",
+        " account.login",
+        "account.login\n",
+        "account.login\u{0}",
+        "account\u{0}.login",
+        "account%2elogin",
+        "account.login.rs",
+        "methods.account.login",
+        "crate.account.login",
+        "self.account.login",
+        "account::login",
+        "account.ｌogin",
+        "methods",
+        "method",
+        "std.process.exit",
+        "_shared",
+        "account._shared",
+        "livez",
+        "readyz",
+        "/",
+        "//",
+        &dots,
     ];
     assert_eq!(names.len(), 40);
     for name in names {
@@ -142,8 +176,17 @@ async fn names_reach_no_further_than_the_table() {
         assert_eq!(reply.json()["error"]["value"], format!("Cannot call '{echo}'."));
     }
     let paths = [
-        "/account/login/", "//account/login", "/account//login", "/account.login/", "/account/login.", "/%61ccount/login",
-        "/account%2Flogin", "/account%2elogin", "/demo.hello/echo", "/a/../account/login", "/account/login%00",
+        "/account/login/",
+        "//account/login",
+        "/account//login",
+        "/account.login/",
+        "/account/login.",
+        "/%61ccount/login",
+        "/account%2Flogin",
+        "/account%2elogin",
+        "/demo.hello/echo",
+        "/a/../account/login",
+        "/account/login%00",
     ];
     for path in paths {
         let reply = server.raw(format!("POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes());
@@ -210,7 +253,9 @@ async fn get_converts_scalars_to_what_is_asked_for() {
     let reply = api.get("/probe/typed?small=7&flag=true&ratio=1.5&tags=a%20b&tags=c&colour=red").await;
     let expected = json!({ "small": 7, "flag": true, "ratio": 1.5, "tags": ["a b", "c"], "rows": [], "colour": "red" });
     assert_eq!(reply.result(), expected);
-    for (query, path) in [("", "/small"), ("?small=x", "/small"), ("?small=300", "/small"), ("?small=1&flag=maybe", "/flag")] {
+    for (query, path) in
+        [("", "/small"), ("?small=x", "/small"), ("?small=300", "/small"), ("?small=1&flag=maybe", "/flag")]
+    {
         let reply = api.get(&format!("/probe/typed{query}")).await;
         assert_eq!((reply.status, reply.code()), (422, 1019), "{query}");
         assert_eq!(reply.json()["error"]["details"][0]["path"], path, "{query}: {}", reply.json());

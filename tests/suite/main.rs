@@ -1,11 +1,14 @@
 //! The whole server from the outside: bytes in, bytes out, over real sockets.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod accounts;
 mod build;
 mod command;
 mod doors;
 mod limits;
 mod methods;
+mod readme;
 mod several;
 mod stop;
 mod streams;

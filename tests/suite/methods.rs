@@ -41,9 +41,14 @@ async fn a_password_is_checked_once_whoever_is_asked_for() {
     app.login("alice").await;
     let long = "x".repeat(2000);
     for method in ["account.login", "account.update"] {
-        for (user_id, password) in
-            [("alice", "password"), ("alice", "wrong"), ("nobody", "wrong"), ("", "wrong"), ("alice", ""), ("alice", &long)]
-        {
+        for (user_id, password) in [
+            ("alice", "password"),
+            ("alice", "wrong"),
+            ("nobody", "wrong"),
+            ("", "wrong"),
+            ("alice", ""),
+            ("alice", &long),
+        ] {
             let before = app.password_runs();
             let _ = app.call(method, json!({ "user_id": user_id, "password": password })).await;
             assert_eq!(app.password_runs() - before, 1, "{method} {user_id:?}");

@@ -45,7 +45,8 @@ async fn killed_in_the_middle_of_creations_no_acknowledged_account_is_lost() {
         .map(|n| {
             let (api, killed, user_id) = (api.clone(), killed.clone(), format!("user{n}"));
             tokio::spawn(async move {
-                let body = json!({ "method": "account.create", "parameters": { "user_id": user_id, "password": "secret" } });
+                let body =
+                    json!({ "method": "account.create", "parameters": { "user_id": user_id, "password": "secret" } });
                 let reply = api.try_send("/", &body.to_string(), &[]).await.ok()?;
                 assert!(!killed.load(Ordering::SeqCst) || !reply.body.is_empty());
                 (reply.status == 200 && reply.code() == 0).then_some(user_id)

@@ -15,7 +15,9 @@ const CALL: &[u8] = b"POST /demo/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r
 /// a call that was sent and not answered is a failure.
 fn load(address: std::net::SocketAddr, answered: &AtomicUsize, stop: &AtomicBool) -> Result<(), String> {
     'connections: while !stop.load(Ordering::SeqCst) {
-        let Ok(mut stream) = std::net::TcpStream::connect_timeout(&address, Duration::from_millis(500)) else { return Ok(()) };
+        let Ok(mut stream) = std::net::TcpStream::connect_timeout(&address, Duration::from_millis(500)) else {
+            return Ok(());
+        };
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         for calls in 0.. {
             if let Err(error) = stream.write_all(CALL) {
@@ -26,7 +28,11 @@ fn load(address: std::net::SocketAddr, answered: &AtomicUsize, stop: &AtomicBool
             while !reply.ends_with(r#"{"result":7}"#) {
                 match stream.read(&mut piece) {
                     Ok(length) if length > 0 => reply.push_str(&String::from_utf8_lossy(&piece[..length])),
-                    end => return Err(format!("call {calls} of its connection was sent, and the answer was {reply:?}, {end:?}")),
+                    end => {
+                        return Err(format!(
+                            "call {calls} of its connection was sent, and the answer was {reply:?}, {end:?}"
+                        ));
+                    }
                 }
             }
             answered.fetch_add(1, Ordering::SeqCst);
@@ -66,7 +72,8 @@ fn while_it_leaves_it_says_so() {
     idle.write_all(CALL).unwrap();
     idle.read(&mut [0; 1024]).unwrap();
     server.signal("TERM");
-    let get = |path: &str| server.raw(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes());
+    let get =
+        |path: &str| server.raw(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes());
     crate::support::wait_for(|| get("/readyz").starts_with("HTTP/1.1 503").then_some(()));
     assert!(get("/livez").starts_with("HTTP/1.1 200"));
     let reply = server.raw(CALL);

@@ -96,6 +96,7 @@ async fn the_server_takes_the_signature_vectors() {
     // With GET what is signed is the empty string.
     let session = api.login("alice").await.session();
     let request = api.http.get(server.url("/probe/blocking?ms=0"));
-    let request = request.header("x-session-id", session.id).header("x-hmac", "da3c9dd14e4dd782fd6d6863146f7ac018cf6788");
+    let request =
+        request.header("x-session-id", session.id).header("x-hmac", "da3c9dd14e4dd782fd6d6863146f7ac018cf6788");
     assert_eq!(api.reply(request).await.unwrap().result(), "alice");
 }
