@@ -70,7 +70,7 @@ fn while_it_leaves_it_says_so() {
     let server = Server::start(&["--shutdown_delay=3s"]);
     let mut idle = server.connect();
     idle.write_all(CALL).unwrap();
-    idle.read(&mut [0; 1024]).unwrap();
+    assert!(idle.read(&mut [0; 1024]).unwrap() > 0);
     server.signal("TERM");
     let get =
         |path: &str| server.raw(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes());
@@ -126,7 +126,7 @@ async fn streams_are_told_to_end() {
     let body = json!({ "name": "endless" }).to_string();
     let head = format!("POST /probe/stream HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
     stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
-    stream.read(&mut [0; 100]).unwrap();
+    assert!(stream.read(&mut [0; 100]).unwrap() > 0);
     let (status, log) = server.stop();
     assert!(status.success() && log.contains("everything in flight has ended"), "{log}");
     assert!(read_all(&mut stream).ends_with("0\r\n\r\n"), "ended cleanly");
@@ -147,7 +147,7 @@ fn idle_connections_do_not_keep_it() {
     let _silent = server.connect();
     let mut used = server.connect();
     used.write_all(CALL).unwrap();
-    used.read(&mut [0; 1024]).unwrap();
+    assert!(used.read(&mut [0; 1024]).unwrap() > 0);
     let (status, log) = server.stop();
     assert!(status.success() && log.contains("everything in flight has ended"), "{log}");
 }
