@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use http::{StatusCode, header};
 use tokio::sync::mpsc;
 
 use crate::host::{Accounts, Line};
@@ -265,7 +265,6 @@ impl Handler {
         let (status, mut headers) = self.take_head();
         let binary = HeaderValue::from_static("application/octet-stream");
         headers.entry(CONTENT_TYPE).or_insert(binary);
-        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
         self.writer = Writer::Open(self.line.start_streaming(status, headers));
         // The connection looks for a started answer whenever `invoke` waits: wait once, so that it does.
         let mut waited = false;

@@ -70,14 +70,17 @@ fn without_position(message: &str) -> &str {
 
 /// `invalid type: integer `5`, expected u8` becomes `expected an integer from 0 to 255, not the number 5`.
 fn humane(message: &str) -> String {
-    let parts = ["invalid type: ", "invalid value: ", "invalid length "]
-        .iter()
-        .find_map(|prefix| message.strip_prefix(prefix)?.rsplit_once(", expected "));
-    match parts {
-        Some((found, expected)) => format!("expected {}, not {}", wanted(expected), cut(&given(found))),
-        None if message.contains("untagged enum") => "does not match any of the accepted forms".to_owned(),
-        None => from_text(message).map_or_else(|| cut(message), str::to_owned),
+    let after = |prefix| message.strip_prefix(prefix).and_then(|rest: &str| rest.rsplit_once(", expected "));
+    if let Some((found, expected)) = after("invalid type: ").or_else(|| after("invalid value: ")) {
+        return format!("expected {}, not {}", wanted(expected), cut(&given(found)));
     }
+    if let Some((length, expected)) = after("invalid length ") {
+        return format!("expected {}, not an array of {length}", wanted(expected));
+    }
+    if message.contains("untagged enum") {
+        return "does not match any of the accepted forms".to_owned();
+    }
+    from_text(message).map_or_else(|| cut(message), str::to_owned)
 }
 
 /// What the standard library says of text in a query string that is not the number or truth value asked for.
@@ -92,66 +95,55 @@ fn from_text(message: &str) -> Option<&'static str> {
     })
 }
 
+/// What came, from serde's words for it.
 fn given(found: &str) -> String {
-    let renamed = match found {
-        "map" => "an object",
-        "sequence" => "an array",
-        "unit value" | "null" => "null",
-        "Option value" => "a value",
-        _ => "",
-    };
-    if !renamed.is_empty() {
-        return renamed.to_owned();
+    let (kind, value) = found.split_once(' ').unwrap_or((found, ""));
+    match kind {
+        "map" => "an object".to_owned(),
+        "sequence" => "an array".to_owned(),
+        "null" | "unit" => "null".to_owned(),
+        "string" => format!("the string {value}"),
+        "integer" => format!("the number {}", value.trim_matches('`')),
+        "floating" => format!("the number {}", value.trim_start_matches("point ").trim_matches('`')),
+        "boolean" => value.trim_matches('`').to_owned(),
+        _ => found.to_owned(),
     }
-    if let Some(text) = found.strip_prefix("string ") {
-        return format!("the string {text}");
-    }
-    if let Some(number) = found.strip_prefix("integer ").or_else(|| found.strip_prefix("floating point ")) {
-        return format!("the number {}", number.trim_matches('`'));
-    }
-    if let Some(truth) = found.strip_prefix("boolean ") {
-        return truth.trim_matches('`').to_owned();
-    }
-    found.to_owned()
 }
 
+/// What is wanted, from serde's words for it: by the whole of them, or by how they begin.
 fn wanted(expected: &str) -> String {
-    let first = expected.split(' ').next().unwrap_or_default();
-    let elements = expected.rsplit_once(" with ").or_else(|| expected.rsplit_once(" of size "));
-    match (first, elements) {
-        ("struct" | "tuple", Some((_, size))) | ("a", Some((_, size)))
-            if expected.contains("tuple") || first == "struct" =>
-        {
-            format!("an array of {}", size.replace("elements", "").replace("element", "").trim())
+    const BEGINNINGS: [(&str, &str); 12] = [
+        ("struct ", "an object"),
+        ("internally tagged ", "an object"),
+        ("adjacently tagged ", "an object"),
+        ("a tuple", "an array"),
+        ("tuple ", "an array"),
+        ("enum ", "a string that names one of the variants"),
+        ("variant ", "a string that names one of the variants"),
+        ("field ", "a string"),
+        ("unit", "null"),
+        ("newtype ", "a value of another kind"),
+        ("option", "a value of another kind"),
+        ("a nonzero ", "an integer other than 0"),
+    ];
+    let (from, to): (i128, i128) = match expected {
+        "a map" => return "an object".to_owned(),
+        "a sequence" => return "an array".to_owned(),
+        "f32" | "f64" => return "a number".to_owned(),
+        "i128" | "u128" => return "an integer".to_owned(),
+        "i8" => (i8::MIN.into(), i8::MAX.into()),
+        "i16" => (i16::MIN.into(), i16::MAX.into()),
+        "i32" => (i32::MIN.into(), i32::MAX.into()),
+        "i64" | "isize" => (i64::MIN.into(), i64::MAX.into()),
+        "u8" => (0, u8::MAX.into()),
+        "u16" => (0, u16::MAX.into()),
+        "u32" => (0, u32::MAX.into()),
+        "u64" | "usize" => (0, u64::MAX.into()),
+        _ => {
+            let known = BEGINNINGS.iter().find(|(beginning, _)| expected.starts_with(beginning));
+            return known.map_or(expected, |(_, words)| words).to_owned();
         }
-        ("tuple", None) => "an array".to_owned(),
-        ("struct", None) => "an object".to_owned(),
-        ("enum" | "variant", _) => "a string that names one of the variants".to_owned(),
-        ("field", _) => "a string".to_owned(),
-        ("unit", _) => "null".to_owned(),
-        ("newtype" | "adjacently" | "internally", _) | ("option", _) => "a value of another kind".to_owned(),
-        _ => match expected {
-            "a map" => "an object".to_owned(),
-            "a sequence" => "an array".to_owned(),
-            "usize" => integers(0, u64::MAX.into()),
-            "isize" => integers(i64::MIN.into(), i64::MAX.into()),
-            "u8" => integers(0, u8::MAX.into()),
-            "u16" => integers(0, u16::MAX.into()),
-            "u32" => integers(0, u32::MAX.into()),
-            "u64" => integers(0, u64::MAX.into()),
-            "i8" => integers(i8::MIN.into(), i8::MAX.into()),
-            "i16" => integers(i16::MIN.into(), i16::MAX.into()),
-            "i32" => integers(i32::MIN.into(), i32::MAX.into()),
-            "i64" => integers(i64::MIN.into(), i64::MAX.into()),
-            "u128" | "i128" => "an integer".to_owned(),
-            "f32" | "f64" => "a number".to_owned(),
-            _ if expected.starts_with("a nonzero ") => "an integer other than 0".to_owned(),
-            _ => expected.to_owned(),
-        },
-    }
-}
-
-fn integers(from: i128, to: i128) -> String {
+    };
     format!("an integer from {from} to {to}")
 }
 

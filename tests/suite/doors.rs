@@ -81,7 +81,7 @@ async fn the_url_door_answers_with_the_status_of_the_code() {
     for (path, body, code, status) in [
         ("/echo/ping", "not json", 1015, 400),
         ("/no/such", "not json", 1001, 404),
-        ("/account/logout", "not json", 1004, 401),
+        ("/probe/members", "not json", 1004, 401),
         ("/account/login", r#"{"user_id": "a", "password": "b"}"#, 1005, 401),
         ("/account/login", r#"{"user_id": "a"}"#, 1019, 422),
         ("/account/create", r#"{"user_id": "", "password": "b"}"#, 1010, 400),
