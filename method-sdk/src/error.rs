@@ -168,6 +168,17 @@ impl Error {
         self.0.cause.as_deref()
     }
 
+    /// The cause, and what caused that, in one line.
+    pub fn cause_text(&self) -> Option<String> {
+        let mut cause: Option<&dyn StdError> = Some(self.0.cause.as_deref()?);
+        let chain = std::iter::from_fn(|| {
+            let text = cause?.to_string();
+            cause = cause?.source();
+            Some(text)
+        });
+        Some(chain.collect::<Vec<_>>().join(": "))
+    }
+
     /// Whole seconds for `Retry-After`: those asked for, else 1 for the codes that ask a client to come back (1013, 1016).
     pub fn retry_after_seconds(&self) -> Option<u64> {
         let asked = self.0.retry_after.map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
@@ -207,12 +218,7 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.0.code, self.0.value)?;
-        let mut cause = self.0.cause.as_deref().map(|cause| cause as &dyn StdError);
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
+        self.cause_text().map_or(Ok(()), |cause| write!(f, ": {cause}"))
     }
 }
 

@@ -181,7 +181,7 @@ impl Handler {
         self.status = status;
     }
 
-    /// Resolves when the client has gone, or the time is up. It borrows nothing, so it can wait beside the work:
+    /// Resolves when the client has gone, the time is up, or the server stops while the answer is being written. It borrows nothing, so it can wait beside the work:
     ///
     /// ```no_run
     /// # use method_sdk::prelude::*;

@@ -73,7 +73,7 @@ keys! {
     address: IpAddr = "127.0.0.1", ADDRESS;
     /// Port to listen on; 0 is any free one
     port: u16 = "8888", PORT;
-    /// Where accounts and sessions are kept: sqlite, mongodb, mysql or postgres
+    /// Where accounts and sessions are kept: sqlite; mongodb, mysql and postgres are refused in this version
     database: Database = "sqlite", DATABASE;
     /// SQLite: the file, relative to the working directory; created when it is missing
     sqlite_path: PathBuf = "simpleapi.db", PATH;

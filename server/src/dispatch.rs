@@ -13,7 +13,7 @@ use method_sdk::host::Line;
 use method_sdk::{ClientGone, Error, Handler, Invoke, Method, Registry, Request, Result, Session, code};
 
 use crate::accounts::Accounts;
-use crate::envelope::{self, Answer, Door, Outgoing};
+use crate::envelope::{self, Answer, Call, Door, Outgoing};
 use crate::{auth, log};
 
 /// What a call needs of the server.
@@ -65,9 +65,13 @@ pub(crate) async fn dispatch(dispatcher: Arc<Dispatcher>, incoming: Incoming, li
 
 async fn perform(dispatcher: &Dispatcher, incoming: Incoming, session: Option<Session>, line: Arc<Line>) -> Done {
     let Incoming { door, headers, body, peer, id, .. } = incoming;
-    let (method, input) = match admit(&dispatcher.registry, &door, &body, session.is_some()) {
-        Ok(admitted) => admitted,
+    let (method, call) = match find(&dispatcher.registry, &door, &body) {
+        Ok(found) => found,
         Err(error) => return Done { method: None, session, answer: Answer::error(error) },
+    };
+    let input = match admit(method, &call, session.is_some()) {
+        Ok(input) => input,
+        Err(error) => return Done { method: Some(method), session, answer: Answer::error(error) },
     };
 
     let request = Request { method: method.name, headers, peer, id, body: body.clone() };
@@ -92,22 +96,25 @@ async fn perform(dispatcher: &Dispatcher, incoming: Incoming, session: Option<Se
     }
 }
 
-/// Finds the method and looks whether it may be called like this.
+/// Finds the method that is called.
 ///
 /// # Errors
-/// 1015, 1002, 1003: the request has no call in it. 1001: no such method. 1004: it needs a session.
-fn admit<'a>(
-    registry: &Registry,
-    door: &'a Door,
-    body: &'a [u8],
-    has_session: bool,
-) -> Result<(&'static Method, Input<'a>)> {
+/// 1015, 1002, 1003: the request has no call in it. 1001: no such method.
+fn find<'a>(registry: &Registry, door: &'a Door, body: &'a [u8]) -> Result<(&'static Method, Call<'a>)> {
     let call = envelope::open(door, body)?;
     let method = registry.find(&call.name).ok_or_else(|| envelope::unknown_method(&call.name))?;
+    Ok((method, call))
+}
+
+/// Looks whether it may be called like this.
+///
+/// # Errors
+/// 1004: it needs a session. 1015: at the URL door, where the body is looked at only now.
+fn admit<'a>(method: &Method, call: &Call<'a>, has_session: bool) -> Result<Input<'a>> {
     if method.authenticated && !has_session {
         return Err(code::NOT_AUTHORIZED.into());
     }
-    Ok((method, call.input()?))
+    call.input()
 }
 
 /// Runs `invoke` as it wants to be run. The handler comes back after a panic too: the answer to it is signed.
