@@ -51,6 +51,7 @@ pub use serde;
 pub use serde_json;
 pub use sqlx;
 pub use tokio;
+pub use tracing;
 
 pub use connection::{Connection, Database, DatabaseMismatch};
 pub use error::{Code, Error, Result, code};
@@ -62,7 +63,9 @@ pub use session::{Session, SessionInfo, StateConflict};
 
 /// What a method file needs, in one `use method_sdk::prelude::*;`.
 pub mod prelude {
-    pub use crate::{Closed, Error, Handler, Result, Session, SessionInfo, code, http, serde_json, sqlx, tokio};
+    pub use crate::{
+        Closed, Error, Handler, Result, Session, SessionInfo, code, http, serde_json, sqlx, tokio, tracing,
+    };
     pub use bytes::Bytes;
     pub use serde::{Deserialize, Serialize};
     pub use serde_json::value::RawValue;

@@ -51,10 +51,18 @@ pub struct Line {
     started: AtomicBool,
     finished: AtomicBool,
     streaming: Mutex<Option<Streaming>>,
-    hook: Mutex<Option<PendingHook>>,
+    leaving: Mutex<Leaving>,
 }
 
-/// What is to run if the client leaves, and with what.
+/// Whether the client has left, and what is to run when it does. Under one lock, so that of a client that leaves and a handler that is
+/// being made one always sees the other.
+#[derive(Default)]
+struct Leaving {
+    has_left: bool,
+    hook: Option<PendingHook>,
+}
+
+/// `on_connection_close`, and what it will be given.
 type PendingHook = (fn(Closed) -> Hook, Closed);
 
 /// An answer written by hand: its head, and the chunks as they come.
@@ -101,7 +109,16 @@ impl Line {
             return None;
         }
         self.close();
-        let (hook, closed) = lock(&self.hook).take()?;
+        let mut leaving = lock(&self.leaving);
+        leaving.has_left = true;
+        let (hook, closed) = leaving.hook.take()?;
+        Some(hook(closed))
+    }
+
+    /// What `on_connection_close` has to do if the client left before there was a handler to tell of it; once.
+    pub fn late_hook(&self) -> Option<Hook> {
+        let mut leaving = lock(&self.leaving);
+        let (hook, closed) = leaving.has_left.then(|| leaving.hook.take()).flatten()?;
         Some(hook(closed))
     }
 
@@ -117,11 +134,11 @@ impl Line {
     }
 
     pub(crate) fn set_hook(&self, hook: fn(Closed) -> Hook, closed: Closed) {
-        *lock(&self.hook) = Some((hook, closed));
+        lock(&self.leaving).hook = Some((hook, closed));
     }
 
     pub(crate) fn set_session(&self, session: Option<&Session>) {
-        if let Some((_, closed)) = lock(&self.hook).as_mut() {
+        if let Some((_, closed)) = lock(&self.leaving).hook.as_mut() {
             closed.session = session.cloned();
         }
     }

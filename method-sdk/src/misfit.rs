@@ -21,7 +21,7 @@ impl Misfit {
         for segment in error.path().iter() {
             match segment {
                 Segment::Seq { index } => push(&mut pointer, &index.to_string()),
-                Segment::Map { key } => push(&mut pointer, key),
+                Segment::Map { key } => push(&mut pointer, &cut(key)),
                 Segment::Enum { variant } => push(&mut pointer, variant),
                 Segment::Unknown => {}
             }

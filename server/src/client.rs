@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 
 /// The client's address. `X-Forwarded-For` is believed as far as trusted proxies wrote it: it is walked from the right, and the first address
@@ -12,12 +12,14 @@ pub(crate) fn address(socket: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) ->
     if trusted.is_empty() {
         return address;
     }
-    let lines: Vec<&str> = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok()).collect();
-    for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
+    let lines: Vec<&[u8]> = headers.get_all("x-forwarded-for").iter().map(HeaderValue::as_bytes).collect();
+    for hop in lines.iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b',')) {
         if !is_trusted(address, trusted) {
             break;
         }
-        let Ok(named) = hop.trim().parse::<IpAddr>() else { break };
+        // What is not an address ends the walk: nothing further left can be believed.
+        let named = std::str::from_utf8(hop).ok().and_then(|hop| hop.trim().parse::<IpAddr>().ok());
+        let Some(named) = named else { break };
         address = named.to_canonical();
     }
     address
@@ -36,7 +38,7 @@ mod tests {
     fn seen(socket: &str, forwarded: &[&str], trusted: &[&str]) -> String {
         let mut headers = HeaderMap::new();
         for line in forwarded {
-            headers.append("x-forwarded-for", line.parse().unwrap());
+            headers.append("x-forwarded-for", HeaderValue::from_bytes(line.as_bytes()).unwrap());
         }
         let trusted: Vec<IpNet> = trusted.iter().map(|network| network.parse().unwrap()).collect();
         address(socket.parse().unwrap(), &headers, &trusted).to_string()
@@ -61,6 +63,8 @@ mod tests {
     #[test]
     fn what_is_not_an_address_ends_the_walk() {
         assert_eq!(seen("10.0.0.1", &["198.51.100.7, unknown"], &["10.0.0.0/8"]), "10.0.0.1");
+        assert_eq!(seen("10.0.0.1", &["6.6.6.6", "\u{e9}, 198.51.100.7"], &["10.0.0.0/8"]), "198.51.100.7");
+        assert_eq!(seen("10.0.0.1", &["6.6.6.6, \u{e9}"], &["10.0.0.0/8"]), "10.0.0.1");
         assert_eq!(seen("::ffff:10.0.0.1", &["198.51.100.7"], &["10.0.0.0/8"]), "198.51.100.7");
     }
 }

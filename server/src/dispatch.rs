@@ -11,15 +11,20 @@ use http::HeaderMap;
 use method_sdk::generated::{Input, Outcome};
 use method_sdk::host::Line;
 use method_sdk::{ClientGone, Error, Handler, Invoke, Method, Registry, Request, Result, Session, code};
+use tokio::sync::Semaphore;
 
 use crate::accounts::Accounts;
 use crate::envelope::{self, Answer, Call, Door, Outgoing};
 use crate::{auth, log};
 
+/// Blocking methods that may run at once. The pool they run on has 512 threads, and the checks of passwords need some of those too.
+pub(crate) const MAX_BLOCKING: usize = 256;
+
 /// What a call needs of the server.
 pub(crate) struct Dispatcher {
     pub(crate) registry: Registry,
     pub(crate) accounts: Arc<Accounts>,
+    pub(crate) blocking: Arc<Semaphore>,
     /// How long `invoke` may take, unless the method says otherwise; `None` is without end.
     pub(crate) request_timeout: Option<Duration>,
 }
@@ -79,7 +84,13 @@ async fn perform(dispatcher: &Dispatcher, incoming: Incoming, session: Option<Se
     let own_limit = method.timeout_seconds.map(|seconds| (seconds > 0).then(|| Duration::from_secs(seconds)));
     let limit = own_limit.unwrap_or(dispatcher.request_timeout);
 
-    match within(limit, &line, invoke(method, handler, input)).await {
+    let invocation = within(limit, &line, invoke(&dispatcher.blocking, method, handler, input));
+    let invoked = match line.late_hook() {
+        None => invocation.await,
+        // The client has gone before there was a handler to tell of it.
+        Some(hook) => tokio::join!(invocation, hook).0,
+    };
+    match invoked {
         Some((mut handler, outcome)) => {
             let outcome = if line.has_started() { end_stream(method, &line, outcome) } else { outcome };
             let (status, headers) = handler.take_head();
@@ -118,7 +129,12 @@ fn admit<'a>(method: &Method, call: &Call<'a>, has_session: bool) -> Result<Inpu
 }
 
 /// Runs `invoke` as it wants to be run. The handler comes back after a panic too: the answer to it is signed.
-async fn invoke(method: &'static Method, mut handler: Handler, input: Input<'_>) -> (Handler, Outcome) {
+async fn invoke(
+    blocking: &Arc<Semaphore>,
+    method: &'static Method,
+    mut handler: Handler,
+    input: Input<'_>,
+) -> (Handler, Outcome) {
     match method.invoke {
         Invoke::Sync(invoke) => {
             let outcome = caught(|| invoke(&mut handler, input));
@@ -130,8 +146,13 @@ async fn invoke(method: &'static Method, mut handler: Handler, input: Input<'_>)
             (handler, outcome)
         }
         Invoke::Blocking(invoke) => {
+            let Ok(place) = blocking.clone().try_acquire_owned() else {
+                return (handler, Err(Error::unavailable("too many blocking methods are running")));
+            };
             let input = OwnedInput::from(input);
             let blocking = tokio::task::spawn_blocking(move || {
+                // Given back when the method ends, even if nobody waits for it any more.
+                let _place = place;
                 let outcome = caught(|| invoke(&mut handler, input.as_input()));
                 (handler, outcome)
             });

@@ -42,7 +42,7 @@ pub(crate) fn filter(front: Arc<Front>) -> impl Filter<Extract = (Response,), Er
         .and(warp::path::full())
         .and(query)
         .and(warp::header::headers_cloned())
-        .and(warp::ext::get::<Arrival>())
+        .and(warp::ext::get::<Arc<Arrival>>())
         .and(warp::body::stream())
         .then(respond)
 }
@@ -53,7 +53,7 @@ async fn respond(
     path: FullPath,
     query: String,
     headers: HeaderMap,
-    arrival: Arrival,
+    arrival: Arc<Arrival>,
     body: impl Stream<Item = Result<impl Buf, warp::Error>> + Send,
 ) -> Response {
     let id = front.ids.of(&headers);
@@ -69,7 +69,7 @@ async fn respond(
         }
         Reply::Streaming(mut streaming, guard) => {
             let (status, headers) = (streaming.status, std::mem::take(&mut streaming.headers));
-            let mut response = warp::reply::stream(StreamBody { streaming, guard, _held: arrival }).into_response();
+            let mut response = warp::reply::stream(StreamBody { streaming, guard }).into_response();
             *response.status_mut() = status;
             *response.headers_mut() = headers;
             response
@@ -110,13 +110,13 @@ impl Refusal {
 async fn answer(
     front: &Front,
     request: Received<'_>,
-    arrival: &Arrival,
+    arrival: &Arc<Arrival>,
     body: impl Stream<Item = Result<impl Buf, warp::Error>> + Send,
 ) -> Reply {
     let started = Instant::now();
     let peer = client::address(arrival.peer(), &request.headers, &front.config.trusted_proxies);
     let id = request.id.clone();
-    let refusal = match route(front, &request) {
+    let refusal = match route(front, &request, arrival) {
         Ok(Route::Answer(outgoing)) => return Reply::Whole(outgoing),
         Ok(Route::Ready) => return Reply::Whole(readiness(front, arrival).await),
         Ok(Route::Call(door)) => match read(front, &request, body).await {
@@ -124,6 +124,12 @@ async fn answer(
                 let incoming = Incoming { door, headers: request.headers, body, peer, id, started };
                 let line = Arc::new(Line::default());
                 let call = dispatch::dispatch(front.dispatcher.clone(), incoming, line.clone());
+                let held = arrival.clone();
+                let call = async move {
+                    let outgoing = call.await;
+                    drop(held);
+                    outgoing
+                };
                 return Inflight::new(line, call, front.detached.clone()).await;
             }
             Err(refusal) => refusal,
@@ -144,8 +150,11 @@ enum Route {
 }
 
 /// Where a request goes, by its head alone.
-fn route(front: &Front, request: &Received<'_>) -> Result<Route, Refusal> {
+fn route(front: &Front, request: &Received<'_>, arrival: &Arrival) -> Result<Route, Refusal> {
     let Received { verb, path, headers, .. } = request;
+    if arrival.is_one_too_many {
+        return Err(code::SERVICE_UNAVAILABLE.into());
+    }
     // hyper answers these with 200; RFC 9112, 3.2 wants 400.
     if request.version == Version::HTTP_11 && headers.get_all(HOST).iter().count() != 1 {
         return Err(code::MALFORMED_REQUEST.into());

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -75,7 +75,7 @@ impl Inflight {
 
     fn streaming(&self) -> Option<Reply> {
         let streaming = self.line.take_streaming()?;
-        let guard = StreamGuard { line: self.line.clone(), detached: self.detached.clone() };
+        let guard = StreamGuard { line: self.line.clone(), detached: self.detached.clone(), has_ended: false };
         Some(Reply::Streaming(streaming, guard))
     }
 }
@@ -119,11 +119,14 @@ impl Drop for Inflight {
 pub(crate) struct StreamGuard {
     line: Arc<Line>,
     detached: Arc<Detached>,
+    has_ended: bool,
 }
 
 impl Drop for StreamGuard {
     fn drop(&mut self) {
-        client_gone(&self.line, &self.detached);
+        if !self.has_ended {
+            client_gone(&self.line, &self.detached);
+        }
     }
 }
 
@@ -133,23 +136,22 @@ fn client_gone(line: &Line, detached: &Detached) {
     }
 }
 
-/// The body of an answer that a method writes by hand, with whatever is to be held until its end.
-pub(crate) struct StreamBody<T> {
+/// The body of an answer that a method writes by hand.
+pub(crate) struct StreamBody {
     pub(crate) streaming: Streaming,
     pub(crate) guard: StreamGuard,
-    pub(crate) _held: T,
 }
 
-impl<T: Unpin> Stream for StreamBody<T> {
+impl Stream for StreamBody {
     type Item = Result<Bytes, CutShort>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match self.streaming.chunks.poll_recv(context) {
-            Poll::Ready(Some(chunk)) => Poll::Ready(Some(Ok(chunk))),
-            Poll::Ready(None) if self.guard.line.is_finished() => Poll::Ready(None),
-            Poll::Ready(None) => Poll::Ready(Some(Err(CutShort))),
-            Poll::Pending => Poll::Pending,
-        }
+        let Some(chunk) = ready!(self.streaming.chunks.poll_recv(context)) else {
+            // It is the method that has ended it, one way or the other, and not the client.
+            self.guard.has_ended = true;
+            return Poll::Ready((!self.guard.line.is_finished()).then_some(Err(CutShort)));
+        };
+        Poll::Ready(Some(Ok(chunk)))
     }
 }
 

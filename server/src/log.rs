@@ -14,6 +14,9 @@ use crate::envelope::Outgoing;
 /// Bytes of a client's own text that go into the log.
 const MAX_TEXT_BYTES: usize = 256;
 
+/// Bytes of a cause that go into the log.
+const MAX_CAUSE_BYTES: usize = 1024;
+
 /// Sends the log to standard error, from a thread of its own; what is not yet written is when the guard is dropped.
 pub(crate) fn init(config: &Config) -> WorkerGuard {
     let (writer, guard) = NonBlockingBuilder::default().lossy(false).finish(std::io::stderr());
@@ -37,6 +40,10 @@ pub(crate) fn init(config: &Config) -> WorkerGuard {
     } else {
         let _ = tracing::subscriber::set_global_default(subscriber.json().flatten_event(true).finish());
     }
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, text = panic.payload_as_str(), "panic");
+    }));
     guard
 }
 
@@ -53,12 +60,13 @@ impl Entry<'_> {
     /// Writes the line. What is the server's fault is louder, and says why.
     pub(crate) fn write(&self, outgoing: &Outgoing) {
         let Entry { id, peer, method, .. } = *self;
-        let user = self.user.map(cut);
+        let user = self.user.map(|user| cut(user, MAX_TEXT_BYTES));
         let status = outgoing.status.as_u16();
         let ms = self.started.elapsed().as_micros() as f64 / 1000.0;
         let error = outgoing.error.as_ref();
         let code = error.map_or(0, |error| error.code());
         let cause = error.and_then(|error| error.cause_text());
+        let cause = cause.as_deref().map(|cause| cut(cause, MAX_CAUSE_BYTES));
         let is_own_fault = code == code::SERVER_ERROR.number;
         let is_trouble = code == code::SERVICE_UNAVAILABLE.number;
         if is_own_fault {
@@ -71,6 +79,6 @@ impl Entry<'_> {
     }
 }
 
-fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MAX_TEXT_BYTES)]
+fn cut(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
 }

@@ -8,10 +8,12 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use ::http::header::CONNECTION;
-use ::http::{HeaderValue, Version};
+use ::http::{HeaderValue, Uri, Version};
+use hyper::body::{Body, Frame, SizeHint};
 use hyper::service::service_fn;
 use hyper::{server::conn::http1, server::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -34,6 +36,9 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 const MAX_HTTP2_HEADER_BYTES: u32 = 16 * 1024;
 const MAX_HTTP2_STREAMS: u32 = 128;
 
+/// Calls of one connection that may go on at once.
+const MAX_CALLS: usize = MAX_HTTP2_STREAMS as usize;
+
 /// Once the listener takes no new connections, those that are being opened get this long to be whole: one round trip and a bit.
 const HANDSHAKES: Duration = Duration::from_millis(200);
 
@@ -49,16 +54,21 @@ struct Stop {
     closing: CancellationToken,
 }
 
-/// What the requests of one connection share.
+/// What the requests of one connection share. It outlives the connection as long as one of its calls goes on: a client that leaves
+/// does not get its place back before that.
 struct Shared {
     peer: IpAddr,
     stop: Stop,
     at_work: AtomicUsize,
+    _place: Place,
 }
 
-/// What a request knows of its connection. As long as a copy of it lives, the connection is at work.
+/// What a request knows of its connection. As long as it lives, the connection is at work: until the last byte of the answer, and until
+/// the end of the call.
 pub(crate) struct Arrival {
     pub(crate) version: Version,
+    /// More calls of this connection go on than it may have: those of HTTP/2 streams that the client has reset count too.
+    pub(crate) is_one_too_many: bool,
     shared: Arc<Shared>,
 }
 
@@ -73,21 +83,41 @@ impl Arrival {
         self.shared.stop.leaving.is_cancelled()
     }
 
-    fn new(version: Version, shared: Arc<Shared>) -> Self {
-        shared.at_work.fetch_add(1, Ordering::Relaxed);
-        Arrival { version, shared }
-    }
-}
-
-impl Clone for Arrival {
-    fn clone(&self) -> Self {
-        Arrival::new(self.version, self.shared.clone())
+    fn new(version: Version, shared: Arc<Shared>) -> Arc<Self> {
+        let others = shared.at_work.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Arrival { version, is_one_too_many: others >= MAX_CALLS, shared })
     }
 }
 
 impl Drop for Arrival {
     fn drop(&mut self) {
         self.shared.at_work.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The body of an answer, which keeps its connection at work.
+struct Held<B> {
+    body: B,
+    _arrival: Arc<Arrival>,
+}
+
+impl<B: Body + Unpin> Body for Held<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -181,11 +211,8 @@ impl Connections {
                         continue;
                     };
                     let _ = stream.set_nodelay(true);
-                    let connection = connection(stream, address.ip(), self.front.clone(), self.stop.clone());
-                    self.tasks.spawn(async move {
-                        connection.await;
-                        drop(place);
-                    });
+                    let connection = connection(stream, address.ip(), place, self.front.clone(), self.stop.clone());
+                    self.tasks.spawn(connection);
                 }
                 // Out of descriptors, most likely: those that are open go on, and one that ends makes room.
                 Err(error) => {
@@ -227,7 +254,7 @@ impl Drop for Place {
     }
 }
 
-async fn connection(stream: TcpStream, peer: IpAddr, front: Arc<Front>, stop: Stop) {
+async fn connection(stream: TcpStream, peer: IpAddr, place: Place, front: Arc<Front>, stop: Stop) {
     let config = &front.config;
     let late = async {
         stop.closing.cancelled().await;
@@ -246,18 +273,22 @@ async fn connection(stream: TcpStream, peer: IpAddr, front: Arc<Front>, stop: St
     // A client that takes nothing for so long is not reading its answer.
     stream.set_write_timeout(Some(idle_timeout));
     let io = TokioIo::new(Box::pin(stream));
-    let shared = Arc::new(Shared { peer, stop: stop.clone(), at_work: AtomicUsize::new(0) });
+    let shared = Arc::new(Shared { peer, stop: stop.clone(), at_work: AtomicUsize::new(0), _place: place });
     let warp = warp::service(http::filter(front.clone()));
     let service = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
         let arrival = Arrival::new(request.version(), shared.clone());
         request.extensions_mut().insert(arrival.clone());
+        // CONNECT names no path, and warp panics without one.
+        if request.uri().path_and_query().is_none() {
+            *request.uri_mut() = Uri::from_static("/");
+        }
         let answer = warp.clone().call(request);
         async move {
             let mut answer = answer.await?;
             if arrival.version < Version::HTTP_2 && arrival.is_leaving() {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok::<_, Infallible>(answer)
+            Ok::<_, Infallible>(answer.map(|body| Held { body, _arrival: arrival }))
         }
     });
 
@@ -294,7 +325,9 @@ async fn until_end<C: Future<Output = hyper::Result<()>>>(
     give_up: impl Future<Output = ()>,
 ) {
     tokio::pin!(connection);
+    // A connection whose first request has just come is to have read it before it is asked to end.
     let mut ended = tokio::select! {
+        biased;
         ended = connection.as_mut() => Some(ended),
         () = leave => None,
     };
@@ -313,6 +346,7 @@ async fn until_end<C: Future<Output = hyper::Result<()>>>(
 /// Whether the first bytes are HTTP/2's. They stay in the socket.
 async fn is_http2(stream: &TcpStream) -> io::Result<bool> {
     let mut first = [0; HTTP2_PREFACE.len()];
+    let mut wait = Duration::from_millis(5);
     loop {
         let length = stream.peek(&mut first).await?;
         if length == 0 {
@@ -322,7 +356,8 @@ async fn is_http2(stream: &TcpStream) -> io::Result<bool> {
             return Ok(length == HTTP2_PREFACE.len() && first == *HTTP2_PREFACE);
         }
         // A part of the preface: peeking again would give the same part at once.
-        sleep(Duration::from_millis(5)).await;
+        sleep(wait).await;
+        wait = (wait * 2).min(Duration::from_millis(500));
     }
 }
 

@@ -7,10 +7,11 @@ use std::time::Duration;
 use method_sdk::{Method, Registry};
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use crate::accounts::Accounts;
 use crate::config::Config;
-use crate::dispatch::Dispatcher;
+use crate::dispatch::{self, Dispatcher};
 use crate::http::{Front, RequestIds};
 use crate::passwords::Passwords;
 use crate::store::{self, OpenError};
@@ -23,6 +24,9 @@ const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
 pub struct Server {
     front: Arc<Front>,
 }
+
+/// Time to close the connections to the database when everything else has ended.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Why a server cannot start.
 #[derive(Debug, Error)]
@@ -55,7 +59,8 @@ impl Server {
         let store = store::open(&config).await?;
         let accounts = Arc::new(Accounts::new(store, passwords, config.session_ttl));
         let registry = Registry::new(methods);
-        let dispatcher = Arc::new(Dispatcher { registry, accounts, request_timeout: config.request_timeout });
+        let blocking = Arc::new(Semaphore::new(dispatch::MAX_BLOCKING));
+        let dispatcher = Arc::new(Dispatcher { registry, accounts, blocking, request_timeout: config.request_timeout });
         let detached = Arc::new(inflight::Detached::default());
         Ok(Server { front: Arc::new(Front { config, dispatcher, detached, ids }) })
     }
@@ -87,7 +92,8 @@ impl Server {
             () = serve::run(listener, self.front.clone(), shutdown) => {}
             () = expiry => {}
         }
-        accounts.store().close().await;
+        // A method that was cut off may still hold a connection of the pool, and is not waited for.
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, accounts.store().close()).await;
     }
 
     pub(crate) fn dispatcher(&self) -> &Arc<Dispatcher> {

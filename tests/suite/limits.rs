@@ -125,3 +125,51 @@ async fn a_method_that_takes_too_long_is_1016_and_is_dropped() {
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(api.call("probe.events", json!({})).await.result()["slow ran on"], json!(null));
 }
+
+#[test]
+fn a_client_that_leaves_keeps_its_place_until_its_call_has_ended() {
+    let server = Server::fixture(&["--max_connections_per_address=3"]);
+    for _ in 0..3 {
+        let mut stream = server.connect();
+        stream.write_all(&post("/probe/slow", "", "")).unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(server.raw(&post("/echo/ping", "Connection: close\r\n", "1")), "", "a fourth is refused");
+    crate::support::wait_for(|| {
+        server.raw(&post("/echo/ping", "Connection: close\r\n", "1")).starts_with("HTTP/1.1 200").then_some(())
+    });
+}
+
+#[tokio::test]
+async fn a_flood_of_blocking_methods_leaves_room_for_others() {
+    let server = Server::fixture(&["--max_connections_per_address=1000"]);
+    let api = server.api();
+    let flood: Vec<_> = (0..300)
+        .map(|_| {
+            let api = api.clone();
+            tokio::spawn(async move { api.call("probe.blocking", json!({ "ms": 4000 })).await.code() })
+        })
+        .collect();
+    crate::support::wait_for_async(async || server.log().contains("too many blocking methods")).await;
+    api.create("alice").await;
+    assert!(flood.iter().any(|call| !call.is_finished()), "beside those that still block");
+    let mut codes = Vec::new();
+    for call in flood {
+        codes.push(call.await.unwrap());
+    }
+    assert_eq!(
+        (codes.iter().filter(|code| **code == 0).count(), codes.iter().filter(|code| **code == 1016).count()),
+        (256, 44)
+    );
+}
+
+#[test]
+fn a_request_without_a_path_is_answered() {
+    let server = Server::start(&[]);
+    for target in ["CONNECT a:1", "OPTIONS *"] {
+        let reply = server.raw(format!("{target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes());
+        assert!(reply.starts_with("HTTP/1.1 40"), "{target}: {reply:?}");
+        assert!(reply.contains("\"error\""), "{target}: {reply:?}");
+    }
+    assert!(!server.log().contains("panic"));
+}

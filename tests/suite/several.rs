@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
-use crate::support::{Server, directory, server_binary};
+use crate::support::{Server, directory, lock, server_binary};
 
 #[tokio::test]
 async fn a_session_of_one_server_is_the_other_servers_too() {
@@ -77,14 +77,21 @@ async fn a_database_that_is_locked_is_1016_and_then_good_again() {
     let server = Server::start_in(&shared, &server_binary(), &["--database_timeout=1s"]);
     let api = server.api();
     let alice = api.create("alice").await;
-    let path = shared.path().join("simpleapi.db");
-    let options = method_sdk::sqlx::sqlite::SqliteConnectOptions::new().filename(path);
-    let pool = method_sdk::sqlx::SqlitePool::connect_with(options).await.unwrap();
-    let lock = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let lock = lock(&shared).await;
     let reply = api.call("account.create", json!({ "user_id": "bob", "password": "secret" })).await;
     assert_eq!((reply.code(), reply.status, reply.header("retry-after")), (1016, 503, Some("1")));
     assert_eq!(reply.json()["error"]["value"], "Service unavailable", "no internals");
     assert_eq!(api.call_as(&alice, "demo.echo", json!(1)).await.code(), 0, "reading goes on");
     lock.rollback().await.unwrap();
     api.create("bob").await;
+}
+
+#[tokio::test]
+async fn a_server_starts_while_another_holds_the_write_lock() {
+    let shared = directory();
+    drop(Server::start_in(&shared, &server_binary(), &[]));
+    let lock = lock(&shared).await;
+    let server = Server::start_in(&shared, &server_binary(), &["--database_timeout=1h"]);
+    assert_eq!(server.api().get("/readyz").await.status, 200);
+    lock.rollback().await.unwrap();
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::{Server, read_all};
+use crate::support::{Server, directory, lock, read_all, server_binary};
 
 const CALL: &[u8] = b"POST /demo/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n7";
 
@@ -150,4 +150,34 @@ fn idle_connections_do_not_keep_it() {
     assert!(used.read(&mut [0; 1024]).unwrap() > 0);
     let (status, log) = server.stop();
     assert!(status.success() && log.contains("everything in flight has ended"), "{log}");
+}
+
+#[test]
+fn a_connection_opened_just_before_the_end_is_still_answered() {
+    let server = Server::start(&["--shutdown_delay=0"]);
+    let mut late: Vec<_> = (0..40).map(|_| server.connect()).collect();
+    server.signal("TERM");
+    // The listener is closed 200 ms later, and then a first byte may take half a second.
+    std::thread::sleep(Duration::from_millis(350));
+    for stream in &mut late {
+        stream.write_all(CALL).unwrap();
+    }
+    for mut stream in late {
+        let reply = read_all(&mut stream);
+        assert!(reply.starts_with("HTTP/1.1 200") && reply.ends_with(r#"{"result":7}"#), "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_method_that_holds_the_database_does_not_keep_it_past_the_deadline() {
+    let shared = directory();
+    let options = ["--shutdown_delay=0", "--drain_timeout=1s", "--database_timeout=1h"];
+    let server = Server::start_in(&shared, &server_binary(), &options);
+    server.api().call("demo.visits", json!({})).await;
+    let _lock = lock(&shared).await;
+    let mut stuck = server.connect();
+    stuck.write_all(b"POST /demo/visits HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let (status, log) = server.stop();
+    assert!(status.success() && log.contains("is cut off"), "{log}");
 }

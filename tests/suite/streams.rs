@@ -57,6 +57,36 @@ fn a_stream_ends_cleanly_only_if_its_method_does() {
 }
 
 #[tokio::test]
+async fn a_stream_that_fails_is_not_a_client_that_leaves() {
+    let server = Server::fixture(&[]);
+    chunked("probe.stream", "failed", "error", &server);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(server.api().call("probe.events", json!({})).await.result()["failed closed"], json!(null));
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_before_invoke_has_begun_is_noticed_too() {
+    let server = Server::fixture(&["--database_connections=1", "--database_timeout=1h"]);
+    let api = server.api();
+    let alice = api.create("alice").await;
+    assert_eq!(api.call("probe.events", json!({})).await.code(), 0);
+    // The one connection to the database waits for a lock, and so the next call waits for its session.
+    let lock = crate::support::lock(&server.directory).await;
+    let waiting = tokio::spawn({
+        let api = api.clone();
+        async move { api.call("account.create", json!({ "user_id": "bob", "password": "secret" })).await.code() }
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let call = api.call_as(&alice, "probe.leave", json!("early"));
+    assert!(tokio::time::timeout(Duration::from_millis(300), call).await.is_err());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    lock.rollback().await.unwrap();
+    assert_eq!(waiting.await.unwrap(), 0);
+    assert_eq!(api.event("early ended, left: true").await, 1);
+    assert_eq!(api.event("early closed by alice").await, 1);
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_a_waiting_call_is_noticed_once_and_invoke_runs_to_its_end() {
     let server = Server::fixture(&[]);
     let api = server.api();

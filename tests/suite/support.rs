@@ -310,3 +310,11 @@ pub(crate) async fn wait_for_async(mut ask: impl AsyncFnMut() -> bool) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
+
+/// A write lock on a server's database, held by somebody else until it is dropped.
+pub(crate) async fn lock(directory: &TempDir) -> method_sdk::sqlx::Transaction<'static, method_sdk::sqlx::Sqlite> {
+    let path = directory.path().join("simpleapi.db");
+    let options = method_sdk::sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+    let pool = method_sdk::sqlx::SqlitePool::connect_with(options).await.unwrap();
+    pool.begin_with("BEGIN IMMEDIATE").await.unwrap()
+}

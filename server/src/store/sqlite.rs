@@ -70,6 +70,11 @@ impl Sqlite {
 async fn migrate(pool: &SqlitePool, path: String) -> Result<(), OpenError> {
     let known = MIGRATIONS.len() as i64;
     let migrated = async {
+        // A file that is up to date needs no lock, which another server may be holding.
+        let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(pool).await?;
+        if found >= known {
+            return Ok(found);
+        }
         let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
         let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await?;
         for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(usize::MAX)) {
