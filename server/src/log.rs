@@ -1,6 +1,6 @@
 //! The log: one line per call, and what else the server has to say. Never parameters, passwords, session ids or keys.
 
-use std::io::IsTerminal;
+use std::io::{BufWriter, IsTerminal};
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -17,9 +17,14 @@ const MAX_TEXT_BYTES: usize = 256;
 /// Bytes of a cause that go into the log.
 const MAX_CAUSE_BYTES: usize = 1024;
 
+/// Bytes of the log that are written at once at most.
+const BUFFER_BYTES: usize = 64 * 1024;
+
 /// Sends the log to standard error, from a thread of its own; what is not yet written is when the guard is dropped.
 pub(crate) fn init(config: &Config) -> WorkerGuard {
-    let (writer, guard) = NonBlockingBuilder::default().lossy(false).finish(std::io::stderr());
+    // The thread empties its queue and then flushes: with a buffer that is one write for all lines of a busy moment.
+    let buffered = BufWriter::with_capacity(BUFFER_BYTES, std::io::stderr());
+    let (writer, guard) = NonBlockingBuilder::default().lossy(false).finish(buffered);
     let level = match config.log_level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
