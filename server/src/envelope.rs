@@ -99,6 +99,10 @@ impl<'a> Call<'a> {
 
 fn open_envelope(body: &[u8]) -> Result<Call<'_>> {
     let text = text(body)?;
+    if !text.trim_ascii_start().starts_with('{') {
+        serde_json::from_str::<IgnoredAny>(text).map_err(malformed)?;
+        return Err(code::MISSING_METHOD.into());
+    }
     let envelope: Envelope<'_> = serde_json::from_str(text).map_err(malformed)?;
     let name = envelope.method.and_then(|raw| serde_json::from_str::<Name<'_>>(raw.get()).ok());
     let Name(name) = name.ok_or(code::MISSING_METHOD)?;
@@ -142,7 +146,7 @@ fn malformed(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Erro
     Error::from(code::MALFORMED_REQUEST).because(cause)
 }
 
-/// The members of an envelope; none of anything that is not an object.
+/// The members of an envelope.
 #[derive(Default)]
 struct Envelope<'a> {
     method: Option<&'a RawValue>,
@@ -155,7 +159,7 @@ struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Envelope<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(EnvelopeVisitor)
+        deserializer.deserialize_map(EnvelopeVisitor)
     }
 }
 
@@ -184,35 +188,6 @@ impl<'de> Visitor<'de> for EnvelopeVisitor {
             }
         }
         Ok(envelope)
-    }
-
-    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
-        while elements.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Envelope::default())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Envelope::default())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(Envelope::default())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(Envelope::default())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Envelope::default())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-        Ok(Envelope::default())
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Envelope::default())
     }
 }
 

@@ -16,11 +16,11 @@ use warp::filters::path::FullPath;
 use warp::reply::{Reply as _, Response};
 use warp::{Filter, Rejection};
 
+use crate::arrival::Arrival;
 use crate::config::Config;
 use crate::dispatch::{self, Dispatcher, Incoming};
 use crate::envelope::{self, Door, Outgoing};
 use crate::inflight::{Detached, Inflight, Reply, StreamBody};
-use crate::serve::Arrival;
 use crate::{client, cors, log};
 
 const REQUEST_ID: &str = "x-request-id";

@@ -4,7 +4,8 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `serve.rs` | a listener's connections: limits, timeouts, the end |
+//! | `serve.rs`, `places.rs` | a listener, how many connections it takes, and the end |
+//! | `connection.rs`, `arrival.rs` | one connection and its time limits; what its requests know of it |
 //! | `http.rs` | a request on a connection to something to dispatch, an answer to a response |
 //! | `client.rs`, `cors.rs` | what a request's head says of the client's address and of its browser |
 //! | `inflight.rs` | a call under way, whether its client waits or not |
@@ -17,10 +18,12 @@
 //! | `testing.rs` | the same without a socket |
 
 mod accounts;
+mod arrival;
 mod auth;
 mod client;
 mod command;
 pub mod config;
+mod connection;
 mod cors;
 mod dispatch;
 mod envelope;
@@ -28,6 +31,7 @@ mod http;
 mod inflight;
 mod log;
 mod passwords;
+mod places;
 mod serve;
 mod server;
 mod store;
