@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::json;
 
 use crate::support::{Server, directory, lock, read_all, server_binary};
@@ -71,7 +72,7 @@ fn while_it_leaves_it_says_so() {
     let mut idle = server.connect();
     idle.write_all(CALL).unwrap();
     assert!(idle.read(&mut [0; 1024]).unwrap() > 0);
-    server.signal("TERM");
+    server.signal(Signal::TERM);
     let get =
         |path: &str| server.raw(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes());
     crate::support::wait_for(|| get("/readyz").starts_with("HTTP/1.1 503").then_some(()));
@@ -135,9 +136,9 @@ async fn streams_are_told_to_end() {
 #[test]
 fn a_second_signal_ends_it_at_once() {
     let mut server = Server::start(&["--shutdown_delay=1h"]);
-    server.signal("TERM");
+    server.signal(Signal::TERM);
     crate::support::wait_for(|| server.log().contains("stopping").then_some(()));
-    server.signal("INT");
+    server.signal(Signal::INT);
     assert_eq!(server.child.wait().unwrap().code(), Some(1));
 }
 
@@ -156,7 +157,7 @@ fn idle_connections_do_not_keep_it() {
 fn a_connection_opened_just_before_the_end_is_still_answered() {
     let server = Server::start(&["--shutdown_delay=0"]);
     let mut late: Vec<_> = (0..40).map(|_| server.connect()).collect();
-    server.signal("TERM");
+    server.signal(Signal::TERM);
     // The listener is closed 200 ms later, and then a first byte may take half a second.
     std::thread::sleep(Duration::from_millis(350));
     for stream in &mut late {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::header::HeaderMap;
+use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -30,7 +31,7 @@ pub(crate) fn fixture_binary() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let build = || {
         let app = root().join("tests/fixtures/app");
-        let output = cargo(&app, "build").output().unwrap();
+        let output = cargo(&app, "build").arg("--locked").output().unwrap();
         assert!(output.status.success(), "the fixture builds: {}", String::from_utf8_lossy(&output.stderr));
         fixtures_target().join("debug/fixture")
     };
@@ -121,14 +122,14 @@ impl Server {
         })
     }
 
-    pub(crate) fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
     }
 
     /// Sends SIGTERM and waits for the end.
     pub(crate) fn stop(mut self) -> (ExitStatus, String) {
-        self.signal("TERM");
+        self.signal(Signal::TERM);
         let status = self.child.wait().unwrap();
         (status, self.log())
     }
