@@ -111,13 +111,14 @@ fn new_method(directory: &Path, name: &str) -> Result<String, String> {
 }
 
 fn check(methods: &'static [Method], config: Config) -> ExitCode {
-    let database = format!("{:?}", config.database).to_lowercase();
     let opened = block_on(async {
         let server = Server::new(methods, config).await.map_err(|error| error.to_string())?;
-        server.dispatcher().accounts.store().ping().await.map_err(|error| method_sdk::Error::from(error).to_string())
+        let store = server.dispatcher().accounts.store();
+        store.ping().await.map_err(|error| method_sdk::Error::from(error).to_string())?;
+        Ok(store.connection().db().kind())
     });
     match opened {
-        Ok(()) => say(&format!("configuration: good\ndatabase: {database}, good\nmethods: {}", methods.len())),
+        Ok(database) => say(&format!("configuration: good\ndatabase: {database}, good\nmethods: {}", methods.len())),
         Err(problem) => fail(&problem),
     }
 }
@@ -127,7 +128,6 @@ fn serve(methods: &'static [Method], config: Config) -> ExitCode {
     raise_descriptor_limit();
     let served = block_on(async {
         let address = std::net::SocketAddr::new(config.address, config.port);
-        let database = config.database;
         let server = Server::new(methods, config).await.map_err(|error| error.to_string())?;
         let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
             io::ErrorKind::AddrInUse => format!("cannot listen on {address}: it is in use; name another with --port"),
@@ -135,7 +135,8 @@ fn serve(methods: &'static [Method], config: Config) -> ExitCode {
         })?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         let shutdown = told_to_stop().map_err(|error| error.to_string())?;
-        tracing::info!(methods = methods.len(), ?database, "listening on http://{address}");
+        let database = server.dispatcher().accounts.store().connection().db().kind();
+        tracing::info!(methods = methods.len(), database, "listening on http://{address}");
         server.run(listener, shutdown).await;
         Ok(())
     });
