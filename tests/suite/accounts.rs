@@ -1,8 +1,10 @@
 //! Accounts, sessions and signatures.
 
+use method_sdk::sqlx::{self, SqlitePool};
 use serde_json::json;
+use simpleapi_server::testing::App;
 
-use crate::support::{Server, Session, sign};
+use crate::support::{Server, Session, directory, server_binary, sign};
 
 #[tokio::test]
 async fn an_account_is_made_used_changed_and_left() {
@@ -220,4 +222,49 @@ async fn neither_the_files_nor_the_log_hold_a_session_id_or_a_password() {
     assert!(files > 0, "looked at the right files");
     let log = server.log();
     assert!(!log.contains(&alice.id) && !log.contains("very-secret-password"), "{log}");
+}
+
+async fn database(server: &Server) -> SqlitePool {
+    let path = server.directory.path().join("simpleapi.db");
+    SqlitePool::connect_with(sqlx::sqlite::SqliteConnectOptions::new().filename(path)).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_outdated_password_hash_is_renewed_at_the_next_good_login() {
+    // Tests without a socket hash with the least work there is.
+    let app = App::new(simpleapi::methods()).await;
+    app.login("alice").await;
+    let select = "SELECT password_hash FROM accounts WHERE user_id = 'alice'";
+    let weak: String = sqlx::query_scalar(select).fetch_one(app.connection().db().sqlite().unwrap()).await.unwrap();
+    assert!(weak.starts_with("$argon2id$v=19$m=8,"), "{weak}");
+
+    let server = Server::start(&[]);
+    let pool = database(&server).await;
+    sqlx::query("INSERT INTO accounts VALUES ('alice', ?, 0)").bind(&weak).execute(&pool).await.unwrap();
+    let login = async |password: &str| {
+        server.api().call("account.login", json!({ "user_id": "alice", "password": password })).await.code()
+    };
+    assert_eq!(login("wrong").await, 1005);
+    let unchanged: String = sqlx::query_scalar(select).fetch_one(&pool).await.unwrap();
+    assert_eq!(unchanged, weak);
+    assert_eq!(login("password").await, 0);
+    let renewed: String = sqlx::query_scalar(select).fetch_one(&pool).await.unwrap();
+    assert!(renewed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{renewed}");
+    assert_eq!(login("password").await, 0);
+}
+
+#[tokio::test]
+async fn expired_sessions_are_removed_in_the_background() {
+    let shared = directory();
+    let server = Server::start_in(&shared, &server_binary(), &["--session_ttl=1s"]);
+    server.api().create("alice").await;
+    let pool = database(&server).await;
+    let sessions =
+        async || sqlx::query_scalar::<_, i64>("SELECT count(*) FROM sessions").fetch_one(&pool).await.unwrap();
+    assert_eq!(sessions().await, 1);
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    // A server removes at its start, and every minute from then on.
+    let _again = Server::start_in(&shared, &server_binary(), &[]);
+    crate::support::wait_for_async(async || sessions().await == 0).await;
+    assert_eq!(server.api().login("alice").await.code(), 0, "the account stays");
 }
