@@ -120,6 +120,14 @@ impl Error {
         Error::from(code::SERVICE_UNAVAILABLE).because(cause)
     }
 
+    /// Code 1019: a parameter does not fit. `path` is a JSON Pointer such as `/user_id`, empty for the parameters as a whole.
+    pub fn invalid_parameters(path: &str, message: &str) -> Self {
+        let place = if path.is_empty() { String::new() } else { format!("{path}: ") };
+        let text = format!("{}: {place}{message}", code::INVALID_PARAMETERS.text);
+        Error::new(code::INVALID_PARAMETERS.number, text)
+            .details(serde_json::json!([{ "path": path, "message": message }]))
+    }
+
     /// The same error with another HTTP status at the URL door, instead of the code's own (400 for codes from 2000 up).
     #[must_use]
     pub fn status(mut self, status: StatusCode) -> Self {

@@ -252,8 +252,8 @@ impl Handler {
     }
 
     /// The key of the answer's signature: the newest session, ended or not; for servers.
-    pub fn signer(&self) -> Option<&Session> {
-        self.session.as_ref()
+    pub fn into_signer(self) -> Option<Session> {
+        self.session
     }
 
     /// Takes the status and the headers of the answer; for servers.

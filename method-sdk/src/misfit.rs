@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_path_to_error::Segment;
 
-use crate::{Error, code};
+use crate::Error;
 
 /// Characters of a client's own text that are given back to it.
 const MAX_ECHO_CHARS: usize = 128;
@@ -51,11 +51,7 @@ impl Misfit {
 
 impl From<Misfit> for Error {
     fn from(misfit: Misfit) -> Self {
-        let Misfit { pointer, message } = misfit;
-        let place = if pointer.is_empty() { String::new() } else { format!("{pointer}: ") };
-        let text = format!("{}: {place}{message}", code::INVALID_PARAMETERS.text);
-        Error::new(code::INVALID_PARAMETERS.number, text)
-            .details(serde_json::json!([{ "path": pointer, "message": message }]))
+        Error::invalid_parameters(&misfit.pointer, &misfit.message)
     }
 }
 

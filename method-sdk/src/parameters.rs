@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, Visitor};
 use serde_json::value::RawValue;
 
+use crate::Result;
 use crate::misfit::Misfit;
-use crate::{Error, Result};
 
 /// The parameters as they came in, not yet read.
 #[derive(Debug, Clone, Copy)]
@@ -18,9 +18,10 @@ pub enum Input<'a> {
 }
 
 pub(crate) fn read<P: DeserializeOwned>(input: Input<'_>) -> Result<P> {
+    if typeid::of::<P>() == typeid::of::<()>() {
+        return read_nothing(input);
+    }
     match input {
-        Input::Json(_) if typeid::of::<P>() == typeid::of::<()>() => read_nothing(input),
-        Input::Query(_) if typeid::of::<P>() == typeid::of::<()>() => read_nothing(input),
         Input::Json(json) => read_json(json),
         Input::Query(query) => read_query(query),
     }
@@ -69,19 +70,15 @@ fn read_query<P: DeserializeOwned>(query: &str) -> Result<P> {
 
 /// `()` takes `{}` and `null`, which serde's own does not.
 fn read_nothing<P: DeserializeOwned>(input: Input<'_>) -> Result<P> {
-    if let Input::Json(json) = input {
-        let members: Option<BTreeMap<String, IgnoredAny>> = read_json(json)?;
-        refuse_any(members.unwrap_or_default().into_keys())?;
-    } else if let Input::Query(query) = input {
-        refuse_any(form_urlencoded::parse(query.as_bytes()).map(|(key, _)| key.into_owned()))?;
-    }
-    Ok(serde_json::from_str("null")?)
-}
-
-fn refuse_any(mut names: impl Iterator<Item = String>) -> Result<(), Error> {
-    match names.next() {
+    let first = match input {
+        Input::Json(json) => {
+            read_json::<Option<BTreeMap<String, IgnoredAny>>>(json)?.unwrap_or_default().into_keys().next()
+        }
+        Input::Query(query) => form_urlencoded::parse(query.as_bytes()).next().map(|(key, _)| key.into_owned()),
+    };
+    match first {
         Some(name) => Err(Misfit::at_member(&name, "this method takes no parameters").into()),
-        None => Ok(()),
+        None => Ok(serde_json::from_str("null")?),
     }
 }
 

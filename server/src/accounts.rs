@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use method_sdk::host::{self, BoxFuture, SessionRecord};
 use method_sdk::{Connection, Error, Result, code};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::passwords::{MAX_PASSWORD_BYTES, Passwords};
@@ -199,8 +199,7 @@ fn check_new_password(password: &str, path: &str) -> Result<()> {
         return Ok(());
     }
     let what = format!("expected 1 to {MAX_PASSWORD_BYTES} bytes, not {}", password.len());
-    let text = format!("{}: {path}: {what}", code::INVALID_PARAMETERS.text);
-    Err(Error::new(code::INVALID_PARAMETERS.number, text).details(json!([{ "path": path, "message": what }])))
+    Err(Error::invalid_parameters(path, &what))
 }
 
 fn hash(session_id: &str) -> SessionHash {

@@ -94,11 +94,7 @@ async fn perform(dispatcher: &Dispatcher, incoming: Incoming, session: Option<Se
         Some((mut handler, outcome)) => {
             let outcome = if line.has_started() { end_stream(method, &line, outcome) } else { outcome };
             let (status, headers) = handler.take_head();
-            Done {
-                method: Some(method),
-                session: handler.signer().cloned(),
-                answer: Answer { outcome, status, headers },
-            }
+            Done { method: Some(method), session: handler.into_signer(), answer: Answer { outcome, status, headers } }
         }
         None => {
             let error = Error::unavailable("invoke has not answered within its time");

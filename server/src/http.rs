@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use http::header::{ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HOST};
 use http::{HeaderMap, HeaderValue, Method as Verb, StatusCode, Version};
@@ -59,7 +59,8 @@ async fn respond(
     let id = front.ids.of(&headers);
     let origins = &front.config.allow_origins;
     let origin = cors::allowed(&headers, origins);
-    let request = Received { verb, path: path.as_str(), query, headers, id: id.clone(), version: arrival.version };
+    let is_allowed_origin = origin.is_some();
+    let request = Received { verb, path: path.as_str(), query, headers, id: id.clone(), is_allowed_origin };
     let mut response = match answer(&front, request, &arrival, body).await {
         Reply::Whole(outgoing) => {
             let mut response = warp::http::Response::new(outgoing.body).into_response();
@@ -88,7 +89,7 @@ struct Received<'a> {
     query: String,
     headers: HeaderMap,
     id: String,
-    version: Version,
+    is_allowed_origin: bool,
 }
 
 /// An answer given before there is a call: the error, and headers for it.
@@ -156,13 +157,10 @@ fn route(front: &Front, request: &Received<'_>, arrival: &Arrival) -> Result<Rou
         return Err(code::SERVICE_UNAVAILABLE.into());
     }
     // hyper answers these with 200; RFC 9112, 3.2 wants 400.
-    if request.version == Version::HTTP_11 && headers.get_all(HOST).iter().count() != 1 {
+    if arrival.version == Version::HTTP_11 && headers.get_all(HOST).iter().count() != 1 {
         return Err(code::MALFORMED_REQUEST.into());
     }
-    if verb == Verb::OPTIONS
-        && cors::is_preflight(headers)
-        && cors::allowed(headers, &front.config.allow_origins).is_some()
-    {
+    if verb == Verb::OPTIONS && cors::is_preflight(headers) && request.is_allowed_origin {
         let outgoing =
             Outgoing { status: StatusCode::NO_CONTENT, headers: cors::preflight(), body: Bytes::new(), error: None };
         return Ok(Route::Answer(outgoing));
@@ -260,7 +258,7 @@ async fn collect<B: Buf>(
         };
         let piece = piece?;
         size += piece.remaining();
-        whole.get_or_insert_with(|| BytesMut::from(&first[..])).extend_from_slice(piece.chunk());
+        whole.get_or_insert_with(|| BytesMut::from(&first[..])).put(piece);
     }
     Ok(None)
 }
