@@ -8,6 +8,8 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::Value;
 
+use crate::passing::may_pass;
+
 /// What a method returns: `Ok` is sent to the client as `{"result": ..}`, `Err` as `{"error": ..}`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -69,7 +71,8 @@ codes! {
 
 /// A failed call: what the client is told, and beside it the cause that only the log is told.
 ///
-/// Any `std` error becomes one with `?`: it is logged with the request id, and the client gets code 1000, "Server error.".
+/// Any `std` error becomes one with `?`: it is logged with the request id, and the client gets code 1000, "Server error.", or
+/// 1016 if it is the database that is away, busy or full.
 /// What the client is meant to read is made with [`Error::new`].
 ///
 /// # Example
@@ -216,10 +219,10 @@ impl From<Code> for Error {
     }
 }
 
-/// The way of `?`: anything that went wrong and was not meant for the client.
+/// The way of `?`: anything that went wrong and was not meant for the client. A database that is away is 1016, all else 1000.
 impl<E: StdError + Send + Sync + 'static> From<E> for Error {
     fn from(cause: E) -> Self {
-        Error::internal(cause)
+        if may_pass(&cause) { Error::unavailable(cause) } else { Error::internal(cause) }
     }
 }
 

@@ -42,11 +42,14 @@ mod line;
 mod method;
 mod misfit;
 mod parameters;
+mod passing;
 mod request;
 mod session;
 
 pub use bytes;
 pub use http;
+#[cfg(feature = "mongodb")]
+pub use mongodb;
 pub use serde;
 pub use serde_json;
 pub use sqlx;
@@ -63,8 +66,10 @@ pub use session::{Session, SessionInfo, StateConflict};
 
 /// What a method file needs, in one `use method_sdk::prelude::*;`.
 pub mod prelude {
+    #[cfg(feature = "mongodb")]
+    pub use crate::mongodb;
     pub use crate::{
-        Closed, Error, Handler, Result, Session, SessionInfo, code, http, serde_json, sqlx, tokio, tracing,
+        Closed, Database, Error, Handler, Result, Session, SessionInfo, code, http, serde_json, sqlx, tokio, tracing,
     };
     pub use bytes::Bytes;
     pub use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Counts its calls in a table of its own, in the server's database.
+//! Counts its calls in a table of its own, in the server's database, whichever that is.
 use method_sdk::prelude::*;
 
 /// How often.
@@ -8,10 +8,77 @@ pub struct Answer {
     pub visits: i64,
 }
 
-/// One statement makes the table if need be, the other counts: two servers never count the same visit.
+/// A method for one database would ask for it, `handler.connection().db().sqlite()?`, and have one of these arms.
 pub async fn invoke(handler: &mut Handler, _: ()) -> Result<Answer> {
-    let pool = handler.connection().db().sqlite()?;
-    sqlx::query("CREATE TABLE IF NOT EXISTS demo_visits (page TEXT PRIMARY KEY, visits INTEGER NOT NULL)").execute(pool).await?;
-    let count = "INSERT INTO demo_visits VALUES ('home', 1) ON CONFLICT DO UPDATE SET visits = visits + 1 RETURNING visits";
-    Ok(Answer { visits: sqlx::query_scalar(count).fetch_one(pool).await? })
+    let visits = match handler.connection().db() {
+        #[cfg(feature = "mongodb")]
+        Database::Mongodb(database) => mongodb::count(database).await?,
+        #[cfg(feature = "mysql")]
+        Database::Mysql(pool) => mysql::count(pool).await?,
+        #[cfg(feature = "postgres")]
+        Database::Postgres(pool) => postgres::count(pool).await?,
+        #[cfg(feature = "sqlite")]
+        Database::Sqlite(pool) => sqlite::count(pool).await?,
+        other => return Err(Error::internal(format!("visits cannot be counted in {}", other.kind()))),
+    };
+    Ok(Answer { visits })
+}
+
+// Everywhere one statement counts and answers the count: two servers never count the same visit.
+
+#[cfg(feature = "sqlite")]
+mod sqlite {
+    use method_sdk::sqlx::{self, SqlitePool};
+
+    pub(super) async fn count(pool: &SqlitePool) -> sqlx::Result<i64> {
+        let table = "CREATE TABLE IF NOT EXISTS demo_visits (page TEXT PRIMARY KEY, visits INTEGER NOT NULL)";
+        sqlx::query(table).execute(pool).await?;
+        let count = "INSERT INTO demo_visits VALUES ('home', 1) ON CONFLICT DO UPDATE SET visits = visits + 1 RETURNING visits";
+        sqlx::query_scalar(count).fetch_one(pool).await
+    }
+}
+
+#[cfg(feature = "postgres")]
+mod postgres {
+    use method_sdk::sqlx::{self, PgPool};
+
+    pub(super) async fn count(pool: &PgPool) -> sqlx::Result<i64> {
+        let count = "INSERT INTO demo_visits AS old VALUES ('home', 1) ON CONFLICT (page) DO UPDATE SET visits = old.visits + 1 RETURNING visits";
+        match sqlx::query_scalar(count).fetch_one(pool).await {
+            // No table yet. Of two that make it at once PostgreSQL refuses one, which finds the other's.
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => {
+                let table = "CREATE TABLE IF NOT EXISTS demo_visits (page TEXT PRIMARY KEY, visits BIGINT NOT NULL)";
+                let _ = sqlx::query(table).execute(pool).await;
+                sqlx::query_scalar(count).fetch_one(pool).await
+            }
+            counted => counted,
+        }
+    }
+}
+
+#[cfg(feature = "mysql")]
+mod mysql {
+    use method_sdk::sqlx::{self, MySqlPool};
+
+    pub(super) async fn count(pool: &MySqlPool) -> sqlx::Result<i64> {
+        let table = "CREATE TABLE IF NOT EXISTS demo_visits (page VARCHAR(64) PRIMARY KEY, visits BIGINT NOT NULL)";
+        sqlx::query(table).execute(pool).await?;
+        // `LAST_INSERT_ID(n)` is MySQL's way to answer n.
+        let count = "INSERT INTO demo_visits VALUES ('home', LAST_INSERT_ID(1)) ON DUPLICATE KEY UPDATE visits = LAST_INSERT_ID(visits + 1)";
+        Ok(sqlx::query(count).execute(pool).await?.last_insert_id().cast_signed())
+    }
+}
+
+#[cfg(feature = "mongodb")]
+mod mongodb {
+    use method_sdk::mongodb::bson::{Document, doc};
+    use method_sdk::mongodb::error::{Error, Result};
+    use method_sdk::mongodb::{Database, options::ReturnDocument};
+
+    pub(super) async fn count(database: &Database) -> Result<i64> {
+        let pages = database.collection::<Document>("demo_visits");
+        let count = pages.find_one_and_update(doc! { "_id": "home" }, doc! { "$inc": { "visits": 1_i64 } });
+        let page = count.upsert(true).return_document(ReturnDocument::After).await?.unwrap_or_default();
+        page.get_i64("visits").map_err(Error::custom)
+    }
 }

@@ -7,7 +7,7 @@ use method_sdk::{Connection, Error, Result, code};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::passwords::{MAX_PASSWORD_BYTES, Passwords};
+use crate::passwords::{MAX_PASSWORD_BYTES, Passwords, is_ancestors};
 use crate::store::{NewSession, SessionHash, Store};
 
 /// The longest user id, in bytes.
@@ -65,14 +65,50 @@ impl Accounts {
         }
     }
 
-    async fn create(&self, user_id: &str, password: &str) -> Result<SessionRecord> {
+    /// Makes an account that has no session yet.
+    pub(crate) async fn add(&self, user_id: &str, password: &str) -> Result<()> {
+        let password_hash = self.hash_for(user_id, password).await?;
+        if !self.store.create_account(user_id, &password_hash, now(), None).await? {
+            return Err(code::USER_ID_TAKEN.into());
+        }
+        Ok(())
+    }
+
+    /// Takes over an account with the hash of its password; false if there is one of that user id.
+    pub(crate) async fn import(&self, user_id: &str, password_hash: &str) -> Result<bool> {
         if !is_user_id(user_id) {
             return Err(code::INVALID_USER_ID.into());
         }
-        check_new_password(password, "/password")?;
-        let password_hash = self.passwords.hash(password).await?;
+        if !is_ancestors(password_hash) {
+            return Err(code::INVALID_CREDENTIALS.into());
+        }
+        self.store.create_account(user_id, password_hash, now(), None).await
+    }
+
+    /// Gives an account another password and ends all its sessions; false if there is no such account.
+    pub(crate) async fn set_password(&self, user_id: &str, password: &str) -> Result<bool> {
+        let new_hash = self.hash_for(user_id, password).await?;
+        // Only somebody who changes the password at the same time is a reason to try again.
+        while let Some(old_hash) = self.store.password_hash(user_id).await? {
+            if self.store.change_password(user_id, &old_hash, &new_hash, None).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn hash_for(&self, user_id: &str, new_password: &str) -> Result<String> {
+        if !is_user_id(user_id) {
+            return Err(code::INVALID_USER_ID.into());
+        }
+        check_new_password(new_password, "/password")?;
+        self.passwords.hash(new_password).await
+    }
+
+    async fn create(&self, user_id: &str, password: &str) -> Result<SessionRecord> {
+        let password_hash = self.hash_for(user_id, password).await?;
         let record = self.new_session(user_id)?;
-        if !self.store.create_account(&password_hash, &row(&record)).await? {
+        if !self.store.create_account(user_id, &password_hash, now(), Some(&row(&record))).await? {
             return Err(code::USER_ID_TAKEN.into());
         }
         Ok(record)
@@ -96,7 +132,7 @@ impl Accounts {
 
     async fn rehash(&self, user_id: &str, password: &str, old_hash: &str) -> Result<()> {
         let new_hash = self.passwords.hash(password).await?;
-        Ok(self.store.rehash(user_id, old_hash, &new_hash).await?)
+        self.store.rehash(user_id, old_hash, &new_hash).await
     }
 
     async fn update(&self, user_id: &str, password: &str, new_password: Option<&str>) -> Result<Option<SessionRecord>> {
@@ -107,7 +143,7 @@ impl Accounts {
         let Some(new_password) = new_password else { return Ok(None) };
         let new_hash = self.passwords.hash(new_password).await?;
         let record = self.new_session(user_id)?;
-        if !self.store.change_password(&old_hash, &new_hash, &row(&record)).await? {
+        if !self.store.change_password(user_id, &old_hash, &new_hash, Some(&row(&record))).await? {
             return Err(code::INVALID_CREDENTIALS.into());
         }
         Ok(Some(record))
@@ -116,7 +152,7 @@ impl Accounts {
     /// The account's hash, if the password is right, and whether it is outdated. One run of argon2, whoever is asked for.
     async fn check_password(&self, user_id: &str, password: &str) -> Result<(String, bool)> {
         let found = if is_user_id(user_id) { self.store.password_hash(user_id).await? } else { None };
-        let verdict = self.passwords.verify(password, found.as_deref()).await?;
+        let verdict = self.passwords.verify(user_id, password, found.as_deref()).await?;
         match found {
             Some(hash) if verdict.good => Ok((hash, verdict.outdated)),
             _ => Err(code::INVALID_CREDENTIALS.into()),
@@ -164,11 +200,11 @@ impl host::Accounts for Accounts {
     }
 
     fn logout<'a>(&'a self, session_id: &'a str) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async move { Ok(self.store.end_session(&hash(session_id)).await?) })
+        Box::pin(async move { self.store.end_session(&hash(session_id)).await })
     }
 
     fn clear_sessions<'a>(&'a self, user_id: &'a str) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async move { Ok(self.store.end_sessions(user_id).await?) })
+        self.store.end_sessions(user_id)
     }
 
     fn save_state<'a>(&'a self, session_id: &'a str, version: i64, state: String) -> BoxFuture<'a, Result<bool>> {

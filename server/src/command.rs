@@ -6,12 +6,16 @@ use std::future::Future;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use method_sdk::Method;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::{self, Command, Config, ConfigError, Exit};
+use crate::accounts::Accounts;
+use crate::administer;
+use crate::config::{self, Account, Command, Config, ConfigError, Exit};
+use crate::store::OpenError;
 use crate::{Server, log};
 
 /// The status of a process that was asked for something it cannot do.
@@ -59,7 +63,9 @@ pub fn main(methods: &'static [Method]) -> ExitCode {
         Command::New { name } => {
             new_method(&directory, &name).map_or_else(|problem| refuse(&problem), |done| say(&done))
         }
-        Command::Check => with_config(line.config, |config| check(methods, config)),
+        Command::Check => with_config(line.config, |config| tell(check(methods, config))),
+        Command::Account(command) => with_config(line.config, |config| tell(account(config, &command))),
+        Command::Import { from } => with_config(line.config, |config| tell(import(config, from))),
         Command::Serve => with_config(line.config, |config| serve(methods, config)),
     }
 }
@@ -110,17 +116,26 @@ fn new_method(directory: &Path, name: &str) -> Result<String, String> {
     Ok(format!("{shown} is written: after the next build it is the method `{name}`"))
 }
 
-fn check(methods: &'static [Method], config: Config) -> ExitCode {
-    let opened = block_on(async {
-        let server = Server::new(methods, config).await.map_err(|error| error.to_string())?;
-        let store = server.dispatcher().accounts.store();
-        store.ping().await.map_err(|error| method_sdk::Error::from(error).to_string())?;
-        Ok(store.connection().db().kind())
-    });
-    match opened {
-        Ok(database) => say(&format!("configuration: good\ndatabase: {database}, good\nmethods: {}", methods.len())),
-        Err(problem) => fail(&problem),
-    }
+fn check(methods: &'static [Method], config: Config) -> Result<String, String> {
+    block_on(async {
+        let accounts = accounts(config).await?;
+        let store = accounts.store();
+        store.ping().await.map_err(|error| OpenError::refused(store, &error).to_string())?;
+        Ok(format!("configuration: good\ndatabase: {}, good\nmethods: {}", store.place(), methods.len()))
+    })
+}
+
+fn account(config: Config, command: &Account) -> Result<String, String> {
+    block_on(async { administer::account(&*accounts(config).await?, command).await })
+}
+
+fn import(config: Config, from: String) -> Result<String, String> {
+    block_on(async { administer::import(&*accounts(config).await?, from).await })
+}
+
+async fn accounts(config: Config) -> Result<Arc<Accounts>, String> {
+    let server = Server::new(&[], config).await.map_err(|error| error.to_string())?;
+    Ok(server.dispatcher().accounts.clone())
 }
 
 fn serve(methods: &'static [Method], config: Config) -> ExitCode {
@@ -193,7 +208,11 @@ fn say(text: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn complain(text: &str) {
+fn tell(done: Result<String, String>) -> ExitCode {
+    done.map_or_else(|problem| fail(&problem), |text| say(&text))
+}
+
+pub(crate) fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "server: {text}");
 }
 

@@ -199,7 +199,7 @@ async fn readiness(front: &Front, arrival: &Arrival) -> Outgoing {
     } else {
         match front.dispatcher.accounts.store().ping().await {
             Ok(()) => return envelope::write_result(&json!("ready")),
-            Err(error) => error.into(),
+            Err(error) => error,
         }
     };
     tracing::warn!("not ready: {unready}");

@@ -18,6 +18,7 @@
 //! | `testing.rs` | the same without a socket |
 
 mod accounts;
+mod administer;
 mod arrival;
 mod auth;
 mod client;

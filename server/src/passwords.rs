@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use method_sdk::{Error, Result};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 
 /// The longest password, in bytes. Nothing is ever cut off: a longer one is refused.
@@ -27,7 +29,7 @@ pub(crate) struct Passwords {
 /// What a check of a password came to.
 pub(crate) struct Verdict {
     pub(crate) good: bool,
-    /// The hash was made with weaker parameters than today's.
+    /// The hash is an ancestor's, or was made with weaker parameters than today's.
     pub(crate) outdated: bool,
 }
 
@@ -70,8 +72,13 @@ impl Passwords {
     ///
     /// # Errors
     /// 1016: too many others are waiting. 1000: what is stored is not a hash.
-    pub(crate) async fn verify(&self, password: &str, hash: Option<&str>) -> Result<Verdict> {
+    pub(crate) async fn verify(&self, user_id: &str, password: &str, hash: Option<&str>) -> Result<Verdict> {
         let argon2 = self.argon2.clone();
+        if let Some(hash) = hash.filter(|hash| is_ancestors(hash)) {
+            let good = ancestors(user_id, password).as_bytes().ct_eq(hash.as_bytes()).into();
+            self.run(move || Ok(argon2.hash_password(&[])?)).await?;
+            return Ok(Verdict { good, outdated: true });
+        }
         let known = hash.is_some();
         let hash = hash.unwrap_or(&self.nobody).to_owned();
         // A password over the limit cannot be anybody's; an empty one takes its place so that no work is spent on its length.
@@ -104,5 +111,28 @@ impl Passwords {
             work()
         })
         .await?
+    }
+}
+
+/// The ancestor's hash of a password: the SHA-256 of user id, `simple_api` and password, in lowercase hex.
+fn ancestors(user_id: &str, password: &str) -> String {
+    let digest = Sha256::new().chain_update(user_id).chain_update("simple_api").chain_update(password).finalize();
+    base16ct::lower::encode_string(&digest)
+}
+
+/// Whether a stored hash is of the ancestor's form.
+pub(crate) fn is_ancestors(hash: &str) -> bool {
+    hash.len() == 64 && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ancestors, is_ancestors};
+
+    #[test]
+    fn the_ancestors_hash_is_that_of_its_vector() {
+        let hash = ancestors("alice", "secret");
+        assert_eq!(hash, "f0a2b67345dd9b4f854ce4e84821b023c17fff2cce1bc9e7cfe1cc05c4f1e133");
+        assert!(is_ancestors(&hash) && !is_ancestors(&hash.to_uppercase()) && !is_ancestors(&hash[1..]));
     }
 }

@@ -1,14 +1,27 @@
 //! Accounts, sessions and signatures.
 
-use method_sdk::sqlx::{self, SqlitePool};
 use serde_json::json;
-use simpleapi_server::testing::App;
 
-use crate::support::{Server, Session, directory, server_binary, sign};
+use crate::databases::{Database, Kind, over_every_store};
+use crate::support::{Session, sign};
 
-#[tokio::test]
-async fn an_account_is_made_used_changed_and_left() {
-    let server = Server::start(&[]);
+over_every_store! {
+    an_account_is_made_used_changed_and_left
+    a_login_ends_the_session_it_came_with_if_it_is_the_same_users
+    sessions_and_signatures_are_checked_before_anything_else
+    an_expired_session_is_1007
+    user_ids_compare_byte_by_byte_and_have_their_limits
+    passwords_have_their_limits_and_are_never_cut
+    unknown_user_and_wrong_password_are_the_same_bytes
+    of_two_hundred_creates_of_fifty_names_fifty_succeed
+    an_outdated_password_hash_is_renewed_at_the_next_good_login
+    expired_sessions_are_removed_in_the_background
+    ; atomic
+    fifty_increments_at_once_in_one_session_are_fifty
+}
+
+async fn an_account_is_made_used_changed_and_left(kind: Kind) {
+    let server = Database::new(kind).server(&[]);
     let api = server.api();
     let created = api.call("account.create", json!({ "user_id": "alice", "password": "secret" })).await;
     assert!(created.is_signed_by("alice"));
@@ -41,9 +54,8 @@ async fn an_account_is_made_used_changed_and_left() {
     assert_eq!(api.call("account.logout", json!({})).await.code(), 1004);
 }
 
-#[tokio::test]
-async fn a_login_ends_the_session_it_came_with_if_it_is_the_same_users() {
-    let server = Server::start(&[]);
+async fn a_login_ends_the_session_it_came_with_if_it_is_the_same_users(kind: Kind) {
+    let server = Database::new(kind).server(&[]);
     let api = server.api();
     let (alice, bob) = (api.create("alice").await, api.create("bob").await);
     let credentials = json!({ "user_id": "alice", "password": "secret" });
@@ -55,9 +67,8 @@ async fn a_login_ends_the_session_it_came_with_if_it_is_the_same_users() {
     assert_eq!(api.call_as(&bob, "demo.counter", json!({})).await.code(), 0, "bob's goes on");
 }
 
-#[tokio::test]
-async fn sessions_and_signatures_are_checked_before_anything_else() {
-    let server = Server::start(&[]);
+async fn sessions_and_signatures_are_checked_before_anything_else(kind: Kind) {
+    let server = Database::new(kind).server(&[]);
     let api = server.api();
     let alice = api.create("alice").await;
     let body = r#"{"method":"demo.echo","parameters":1}"#;
@@ -94,18 +105,16 @@ async fn sessions_and_signatures_are_checked_before_anything_else() {
     }
 }
 
-#[tokio::test]
-async fn an_expired_session_is_1007() {
-    let server = Server::start(&["--session_ttl=2s"]);
+async fn an_expired_session_is_1007(kind: Kind) {
+    let server = Database::new(kind).server(&["--session_ttl=2s"]);
     let api = server.api();
     let alice = api.create("alice").await;
     assert_eq!(api.call_as(&alice, "demo.counter", json!({})).await.code(), 0);
     crate::support::wait_for_async(async || api.call_as(&alice, "demo.counter", json!({})).await.code() == 1007).await;
 }
 
-#[tokio::test]
-async fn user_ids_compare_byte_by_byte_and_have_their_limits() {
-    let server = Server::start(&[]);
+async fn user_ids_compare_byte_by_byte_and_have_their_limits(kind: Kind) {
+    let server = Database::new(kind).server(&[]);
     let api = server.api();
     let longest = "x".repeat(255);
     for user_id in
@@ -131,9 +140,8 @@ async fn user_ids_compare_byte_by_byte_and_have_their_limits() {
     }
 }
 
-#[tokio::test]
-async fn passwords_have_their_limits_and_are_never_cut() {
-    let server = Server::start(&[]);
+async fn passwords_have_their_limits_and_are_never_cut(kind: Kind) {
+    let server = Database::new(kind).server(&[]);
     let api = server.api();
     let (longest, too_long) = ("p".repeat(1024), "p".repeat(1025));
     for (user_id, password, code) in [("a", "", 1019), ("b", &too_long, 1019), ("c", &longest, 0)] {
@@ -153,9 +161,8 @@ async fn passwords_have_their_limits_and_are_never_cut() {
     }
 }
 
-#[tokio::test]
-async fn unknown_user_and_wrong_password_are_the_same_bytes() {
-    let server = Server::start(&[]);
+async fn unknown_user_and_wrong_password_are_the_same_bytes(kind: Kind) {
+    let server = Database::new(kind).server(&[]);
     let api = server.api();
     api.create("alice").await;
     for method in ["account.login", "account.update"] {
@@ -166,9 +173,8 @@ async fn unknown_user_and_wrong_password_are_the_same_bytes() {
     }
 }
 
-#[tokio::test]
-async fn of_two_hundred_creates_of_fifty_names_fifty_succeed() {
-    let server = Server::start(&[]);
+async fn of_two_hundred_creates_of_fifty_names_fifty_succeed(kind: Kind) {
+    let server = Database::new(kind).server(&[]);
     let api = server.api();
     let calls = (0..200).map(|n| {
         let (api, user_id) = (api.clone(), format!("user{}", n % 50));
@@ -184,9 +190,8 @@ async fn of_two_hundred_creates_of_fifty_names_fifty_succeed() {
     assert_eq!(codes.iter().filter(|code| **code == 1006).count(), 150);
 }
 
-#[tokio::test]
-async fn fifty_increments_at_once_in_one_session_are_fifty() {
-    let server = Server::start(&[]);
+async fn fifty_increments_at_once_in_one_session_are_fifty(kind: Kind) {
+    let server = Database::new(kind).server(&[]);
     let api = server.api();
     let alice = api.create("alice").await;
     let calls: Vec<_> = (0..50)
@@ -205,9 +210,10 @@ async fn fifty_increments_at_once_in_one_session_are_fifty() {
     assert_eq!(counts, (1..=50).collect::<Vec<_>>());
 }
 
+#[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn neither_the_files_nor_the_log_hold_a_session_id_or_a_password() {
-    let server = Server::start(&[]);
+    let server = Database::new(Kind::Sqlite).server(&[]);
     let api = server.api();
     let parameters = json!({ "user_id": "alice", "password": "very-secret-password" });
     let alice = api.call("account.create", parameters).await.session();
@@ -224,47 +230,37 @@ async fn neither_the_files_nor_the_log_hold_a_session_id_or_a_password() {
     assert!(!log.contains(&alice.id) && !log.contains("very-secret-password"), "{log}");
 }
 
-async fn database(server: &Server) -> SqlitePool {
-    let path = server.directory.path().join("simpleapi.db");
-    SqlitePool::connect_with(sqlx::sqlite::SqliteConnectOptions::new().filename(path)).await.unwrap()
+async fn an_outdated_password_hash_is_renewed_at_the_next_good_login(kind: Kind) {
+    // Of `password`, with the least work that argon2id takes; and the ancestor's of `secret`.
+    let weak = "$argon2id$v=19$m=8,t=1,p=1$OQTsk0GuhAE2xAFivsoOMw$2KWHSOW+KShvBoARW6/WCq+F7r5v3B1sme5dnR2M8Ys";
+    let ancestors = "f0a2b67345dd9b4f854ce4e84821b023c17fff2cce1bc9e7cfe1cc05c4f1e133";
+    for (hash, password) in [(weak, "password"), (ancestors, "secret")] {
+        let database = Database::new(kind);
+        let server = database.server(&[]);
+        let login = async |password: &str| {
+            server.api().call("account.login", json!({ "user_id": "alice", "password": password })).await.code()
+        };
+        assert_eq!(login(password).await, 1005, "no such account yet");
+        database.add_account("alice", hash).await;
+        assert_eq!(login("wrong").await, 1005);
+        assert_eq!(login("").await, 1005);
+        assert_eq!(database.hash_of_alice().await, hash);
+        assert_eq!(login(password).await, 0);
+        let renewed = database.hash_of_alice().await;
+        assert!(renewed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{renewed}");
+        assert_eq!(login(password).await, 0);
+        assert_eq!(login(hash).await, 1005, "the hash itself opens nothing");
+    }
 }
 
-#[tokio::test]
-async fn an_outdated_password_hash_is_renewed_at_the_next_good_login() {
-    // Tests without a socket hash with the least work there is.
-    let app = App::new(simpleapi::methods()).await;
-    app.login("alice").await;
-    let select = "SELECT password_hash FROM accounts WHERE user_id = 'alice'";
-    let weak: String = sqlx::query_scalar(select).fetch_one(app.connection().db().sqlite().unwrap()).await.unwrap();
-    assert!(weak.starts_with("$argon2id$v=19$m=8,"), "{weak}");
-
-    let server = Server::start(&[]);
-    let pool = database(&server).await;
-    sqlx::query("INSERT INTO accounts VALUES ('alice', ?, 0)").bind(&weak).execute(&pool).await.unwrap();
-    let login = async |password: &str| {
-        server.api().call("account.login", json!({ "user_id": "alice", "password": password })).await.code()
-    };
-    assert_eq!(login("wrong").await, 1005);
-    let unchanged: String = sqlx::query_scalar(select).fetch_one(&pool).await.unwrap();
-    assert_eq!(unchanged, weak);
-    assert_eq!(login("password").await, 0);
-    let renewed: String = sqlx::query_scalar(select).fetch_one(&pool).await.unwrap();
-    assert!(renewed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{renewed}");
-    assert_eq!(login("password").await, 0);
-}
-
-#[tokio::test]
-async fn expired_sessions_are_removed_in_the_background() {
-    let shared = directory();
-    let server = Server::start_in(&shared, &server_binary(), &["--session_ttl=1s"]);
+async fn expired_sessions_are_removed_in_the_background(kind: Kind) {
+    let database = Database::new(kind);
+    let server = database.server(&["--session_ttl=1s"]);
     server.api().create("alice").await;
-    let pool = database(&server).await;
-    let sessions =
-        async || sqlx::query_scalar::<_, i64>("SELECT count(*) FROM sessions").fetch_one(&pool).await.unwrap();
-    assert_eq!(sessions().await, 1);
+    assert_eq!(database.sessions().await, 1);
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     // A server removes at its start, and every minute from then on.
-    let _again = Server::start_in(&shared, &server_binary(), &[]);
-    crate::support::wait_for_async(async || sessions().await == 0).await;
+    let _again = database.server(&[]);
+    crate::support::wait_for_async(async || database.sessions().await == 0).await;
     assert_eq!(server.api().login("alice").await.code(), 0, "the account stays");
 }

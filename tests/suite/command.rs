@@ -26,7 +26,7 @@ fn help_shows_every_option_with_its_default_and_every_command() {
         assert!(text.contains(&format!("--{}", key.name)), "{}", key.name);
         assert!(text.contains(key.default), "{}: {}", key.name, key.default);
     }
-    for command in ["methods", "new", "check", "serve"] {
+    for command in ["methods", "new", "check", "serve", "account", "import"] {
         assert!(text.contains(command), "{command}");
         assert!(run(directory().path(), &[command, "--help"]).status.success());
     }
@@ -71,10 +71,10 @@ fn check_says_what_is_good_and_what_is_wrong() {
     let directory = directory();
     let at = directory.path();
     let good = run(at, &["check"]);
-    assert!(good.status.success() && out(&good).contains("database: sqlite, good"), "{}", err(&good));
+    assert!(good.status.success() && out(&good).contains("database: sqlite in simpleapi.db, good"), "{}", err(&good));
     let missing = run(at, &["check", "--sqlite_path=no/such/folder/x.db"]);
     assert_eq!(missing.status.code(), Some(1));
-    assert!(err(&missing).contains("cannot open the SQLite database no/such/folder/x.db"), "{}", err(&missing));
+    assert!(err(&missing).contains("cannot use the database sqlite in no/such/folder/x.db"), "{}", err(&missing));
     std::fs::write(at.join("text.db"), "this is not a database, by any means at all").unwrap();
     assert!(err(&run(at, &["check", "--sqlite-path=text.db"])).contains("text.db"));
     std::fs::write(at.join("server.conf"), "prot=1\n").unwrap();
@@ -85,15 +85,33 @@ fn check_says_what_is_good_and_what_is_wrong() {
 }
 
 #[test]
-fn a_store_that_is_not_there_yet_is_refused_with_a_sentence() {
-    for database in ["mysql", "mongodb", "postgres"] {
-        let refused = run(directory().path(), &[&format!("--database={database}")]);
+fn a_database_that_is_not_configured_is_refused_with_what_is_missing() {
+    for (options, problem) in [
+        (&["--database=mysql"][..], "database=mysql needs mysql_user, or mysql_url"),
+        (&["--database=mysql", "--mysql_user=a", "--mysql-host=a:b"], "mysql_host=a:b is not a host"),
+        (&["--database=mysql", "--mysql_url=mysql://[x"], "mysql_url cannot be read"),
+        (&["--database=postgres"], "database=postgres needs postgres_url=postgres://USER:PASSWORD@HOST/DATABASE"),
+        (&["--database=postgres", "--postgres_url=postgres://[x"], "postgres_url cannot be read"),
+        (&["--database=mongodb", "--mongodb_url=mongodb://"], "mongodb_url cannot be read"),
+    ] {
+        let refused = run(directory().path(), options);
+        assert_eq!(refused.status.code(), Some(1), "{options:?}");
+        assert!(err(&refused).contains(problem), "{options:?}: {}", err(&refused));
+    }
+}
+
+#[test]
+fn check_says_that_a_database_is_away() {
+    for options in [
+        &["--database=mysql", "--mysql_url=mysql://u:very-secret@127.0.0.1:1/d"][..],
+        &["--database=postgres", "--postgres_url=postgres://u:very-secret@127.0.0.1:1/d"],
+        &["--database=mongodb", "--mongodb_url=mongodb://u:very-secret@127.0.0.1:1/d", "--database_timeout=2s"],
+    ] {
+        let refused = run(directory().path(), &[&["check"], options].concat());
         assert_eq!(refused.status.code(), Some(1));
-        assert!(
-            err(&refused).contains(&format!("database={database} is not part of this version")),
-            "{}",
-            err(&refused)
-        );
+        let told = err(&refused);
+        assert!(told.contains("127.0.0.1:1") && told.contains("refused"), "{told}");
+        assert!(!told.contains("very-secret"), "{told}");
     }
 }
 
@@ -119,5 +137,5 @@ fn a_database_of_a_newer_server_is_left_alone() {
         pool.close().await;
     });
     let refused = run(directory.path(), &["check"]);
-    assert!(err(&refused).contains("has schema 99"), "{}", err(&refused));
+    assert!(err(&refused).contains("its schema is 99, and this server knows up to 1"), "{}", err(&refused));
 }

@@ -5,6 +5,7 @@
 mod accounts;
 mod build;
 mod command;
+mod databases;
 mod doors;
 mod limits;
 mod methods;

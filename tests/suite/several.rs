@@ -5,13 +5,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
-use crate::support::{Server, directory, lock, server_binary};
+use crate::databases::{Database, Kind, over_every_store};
+#[cfg(feature = "sqlite")]
+use crate::support::lock;
 
-#[tokio::test]
-async fn a_session_of_one_server_is_the_other_servers_too() {
-    let shared = directory();
-    let one = Server::start_in(&shared, &server_binary(), &[]);
-    let two = Server::start_in(&shared, &server_binary(), &[]);
+over_every_store! {
+    a_session_of_one_server_is_the_other_servers_too
+    servers_that_start_at_once_make_one_schema
+    killed_in_the_middle_of_creations_no_acknowledged_account_is_lost
+    visits_are_counted_in_a_table_of_the_methods_own
+    ; atomic
+    visits_of_two_servers_at_once_are_each_counted
+}
+
+async fn a_session_of_one_server_is_the_other_servers_too(kind: Kind) {
+    let shared = Database::new(kind);
+    let one = shared.server(&[]);
+    let two = shared.server(&[]);
     let alice = one.api().create("alice").await;
     assert_eq!(two.api().call_as(&alice, "demo.counter", json!({})).await.result(), json!({ "count": 1 }));
     assert_eq!(one.api().call_as(&alice, "demo.counter", json!({})).await.result(), json!({ "count": 2 }));
@@ -19,13 +29,12 @@ async fn a_session_of_one_server_is_the_other_servers_too() {
     assert_eq!(two.api().call_as(&alice, "demo.counter", json!({})).await.code(), 1007, "on its next request");
 }
 
-#[tokio::test]
-async fn servers_that_start_at_once_make_one_schema() {
-    let shared = directory();
+async fn servers_that_start_at_once_make_one_schema(kind: Kind) {
+    let shared = Database::new(kind);
     let servers: Vec<_> = (0..6)
         .map(|_| {
             let shared = shared.clone();
-            std::thread::spawn(move || Server::start_in(&shared, &server_binary(), &[]))
+            std::thread::spawn(move || shared.server(&[]))
         })
         .collect();
     let servers: Vec<_> = servers.into_iter().map(|server| server.join().unwrap()).collect();
@@ -35,10 +44,34 @@ async fn servers_that_start_at_once_make_one_schema() {
     }
 }
 
-#[tokio::test]
-async fn killed_in_the_middle_of_creations_no_acknowledged_account_is_lost() {
-    let shared = directory();
-    let mut server = Server::start_in(&shared, &server_binary(), &[]);
+async fn visits_are_counted_in_a_table_of_the_methods_own(kind: Kind) {
+    let shared = Database::new(kind);
+    let servers = [shared.server(&[]), shared.server(&[])];
+    for (visits, server) in (1..=4).zip(servers.iter().cycle()) {
+        assert_eq!(server.api().call("demo.visits", json!({})).await.result(), json!({ "visits": visits }));
+    }
+}
+
+async fn visits_of_two_servers_at_once_are_each_counted(kind: Kind) {
+    let shared = Database::new(kind);
+    let servers = [shared.server(&[]), shared.server(&[])];
+    let calls: Vec<_> = (0..60)
+        .map(|n| {
+            let api = servers[n % 2].api();
+            tokio::spawn(async move { api.call("demo.visits", json!({})).await.result()["visits"].as_u64().unwrap() })
+        })
+        .collect();
+    let mut visits = Vec::new();
+    for call in calls {
+        visits.push(call.await.unwrap());
+    }
+    visits.sort_unstable();
+    assert_eq!(visits, (1..=60).collect::<Vec<_>>());
+}
+
+async fn killed_in_the_middle_of_creations_no_acknowledged_account_is_lost(kind: Kind) {
+    let shared = Database::new(kind);
+    let mut server = shared.server(&[]);
     let api = server.api();
     let killed = Arc::new(AtomicBool::new(false));
     let calls: Vec<_> = (0..200)
@@ -65,19 +98,20 @@ async fn killed_in_the_middle_of_creations_no_acknowledged_account_is_lost() {
     }
     assert!((1..200).contains(&acknowledged.len()), "{} were acknowledged", acknowledged.len());
 
-    let again = Server::start_in(&shared, &server_binary(), &[]);
+    let again = shared.server(&[]);
     for user_id in acknowledged {
         assert_eq!(again.api().login(&user_id).await.code(), 0, "{user_id}");
     }
 }
 
+#[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn a_database_that_is_locked_is_1016_and_then_good_again() {
-    let shared = directory();
-    let server = Server::start_in(&shared, &server_binary(), &["--database_timeout=1s"]);
+    let shared = Database::new(Kind::Sqlite);
+    let server = shared.server(&["--database_timeout=1s"]);
     let api = server.api();
     let alice = api.create("alice").await;
-    let lock = lock(&shared).await;
+    let lock = lock(&shared.directory).await;
     let reply = api.call("account.create", json!({ "user_id": "bob", "password": "secret" })).await;
     assert_eq!((reply.code(), reply.status, reply.header("retry-after")), (1016, 503, Some("1")));
     assert_eq!(reply.json()["error"]["value"], "Service unavailable", "no internals");
@@ -86,12 +120,13 @@ async fn a_database_that_is_locked_is_1016_and_then_good_again() {
     api.create("bob").await;
 }
 
+#[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn a_server_starts_while_another_holds_the_write_lock() {
-    let shared = directory();
-    drop(Server::start_in(&shared, &server_binary(), &[]));
-    let lock = lock(&shared).await;
-    let server = Server::start_in(&shared, &server_binary(), &["--database_timeout=1h"]);
+    let shared = Database::new(Kind::Sqlite);
+    drop(shared.server(&[]));
+    let lock = lock(&shared.directory).await;
+    let server = shared.server(&["--database_timeout=1h"]);
     assert_eq!(server.api().get("/readyz").await.status, 200);
     lock.rollback().await.unwrap();
 }

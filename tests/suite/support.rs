@@ -13,6 +13,8 @@ use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::databases::{Database, Kind};
+
 /// How long anything may take before a test gives up on it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -62,12 +64,14 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) log: Arc<Mutex<String>>,
     pub(crate) directory: Arc<TempDir>,
+    /// What it runs on, which must not go before it.
+    pub(crate) database: Option<Arc<Database>>,
 }
 
 impl Server {
     /// This application's server, with these options.
     pub(crate) fn start(options: &[&str]) -> Self {
-        Server::start_in(&directory(), &server_binary(), options)
+        Database::new(Kind::ANY).server(options)
     }
 
     /// The fixture's server, with these options.
@@ -97,7 +101,7 @@ impl Server {
             }
         });
         let address = address.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no server: {}", log.lock().unwrap()));
-        Server { child, address, log, directory: directory.clone() }
+        Server { child, address, log, directory: directory.clone(), database: None }
     }
 
     pub(crate) fn api(&self) -> Api {
@@ -312,7 +316,8 @@ pub(crate) async fn wait_for_async(mut ask: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// A write lock on a server's database, held by somebody else until it is dropped.
+/// A write lock on a server's SQLite file, held by somebody else until it is dropped.
+#[cfg(feature = "sqlite")]
 pub(crate) async fn lock(directory: &TempDir) -> method_sdk::sqlx::Transaction<'static, method_sdk::sqlx::Sqlite> {
     let path = directory.path().join("simpleapi.db");
     let options = method_sdk::sqlx::sqlite::SqliteConnectOptions::new().filename(path);

@@ -10,6 +10,8 @@ use super::{KEYS, Key, Setting, Settings, names, nearest};
 
 const CONFIG: &str = "config";
 const VERSION: &str = "version";
+/// The one option that belongs to one command.
+const FROM: &str = "from";
 
 const HELP: &str = "`server --help` lists all";
 
@@ -43,6 +45,36 @@ pub enum Command {
     },
     /// Verifies the configuration and the database
     Check,
+    /// Makes, changes, removes and lists accounts
+    Account(Account),
+    /// Takes over the accounts of an ancestor's database; sessions are not, people log in anew
+    Import {
+        /// Where: `mongodb://HOST/DATABASE` or `mysql://USER:PASSWORD@HOST/DATABASE`
+        #[structopt(long, value_name = "URL")]
+        from: String,
+    },
+}
+
+/// What to do with accounts. A password is asked for on a terminal, and is otherwise the first line of standard input.
+#[derive(Clone, Debug, PartialEq, Eq, StructOpt)]
+pub enum Account {
+    /// Makes an account
+    Create {
+        /// Whose
+        user_id: String,
+    },
+    /// Gives an account another password, and ends its sessions
+    Passwd {
+        /// Whose
+        user_id: String,
+    },
+    /// Removes an account and its sessions
+    Delete {
+        /// Whose
+        user_id: String,
+    },
+    /// Lists all accounts: when each was made (UTC), and its user id
+    List,
 }
 
 /// Why the process ends before it begins.
@@ -129,7 +161,7 @@ fn with_underscores(arg: OsString) -> OsString {
 fn unknown(arg: &OsString) -> Option<String> {
     let arg = arg.to_string_lossy();
     let name = arg.strip_prefix("--")?.split('=').next()?;
-    let known = || names().chain([CONFIG, VERSION, "help"]);
+    let known = || names().chain([CONFIG, VERSION, FROM, "help"]);
     if name.is_empty() || known().any(|known| known == name) {
         return None;
     }

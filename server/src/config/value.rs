@@ -46,6 +46,20 @@ pub enum Database {
     Postgres,
 }
 
+impl Database {
+    /// Every kind, as it is written in the configuration.
+    pub(crate) const NAMES: &[(&str, Database)] = &[
+        ("sqlite", Database::Sqlite),
+        ("mongodb", Database::Mongodb),
+        ("mysql", Database::Mysql),
+        ("postgres", Database::Postgres),
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, database)| *database == self).map_or("", |(name, _)| name)
+    }
+}
+
 /// The form of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -110,17 +124,7 @@ pub(super) const TIMEOUT: Kind<Duration> =
 pub(super) const LIMIT: Kind<Option<Duration>> = shown_as("DURATION", limit);
 pub(super) const NETWORKS: Kind<Vec<IpNet>> = shown_as("NETWORKS", |text| list(text, network));
 pub(super) const ORIGINS: Kind<Vec<String>> = shown_as("ORIGINS", |text| list(text, origin));
-pub(super) const DATABASE: Kind<Database> = shown_as("NAME", |text| {
-    choice(
-        text,
-        &[
-            ("sqlite", Database::Sqlite),
-            ("mongodb", Database::Mongodb),
-            ("mysql", Database::Mysql),
-            ("postgres", Database::Postgres),
-        ],
-    )
-});
+pub(super) const DATABASE: Kind<Database> = shown_as("NAME", |text| choice(text, Database::NAMES));
 pub(super) const LOG_FORMAT: Kind<LogFormat> = shown_as("NAME", |text| {
     choice(text, &[("auto", LogFormat::Auto), ("pretty", LogFormat::Pretty), ("json", LogFormat::Json)])
 });

@@ -1,10 +1,23 @@
 //! Where accounts and sessions are kept: rows in, rows out. The rules are in `accounts.rs`.
 
+pub(crate) mod ancestor;
+#[cfg(feature = "mongodb")]
+mod mongodb;
+#[cfg(feature = "mysql")]
+mod mysql;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+mod sql;
+#[cfg(feature = "sqlite")]
 mod sqlite;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
-use method_sdk::{Connection, Error};
+use method_sdk::{Connection, Error, Result, code};
 use thiserror::Error;
+use tokio::sync::OnceCell;
 
 use crate::config::{Config, Database};
 
@@ -30,29 +43,69 @@ pub(crate) struct SessionRow {
     pub(crate) state_version: i64,
 }
 
-/// The signature version of the sessions made today; see the protocol.
-pub(crate) const SIGNATURE_VERSION: i64 = 1;
+/// An account as a list of them shows it.
+pub(crate) struct AccountRow {
+    pub(crate) user_id: String,
+    /// Unix seconds.
+    pub(crate) created: i64,
+}
 
-/// A database of accounts and sessions. Every call is one transaction: all of it or nothing.
+/// The signature version of the sessions made today; see the protocol.
+const SIGNATURE_VERSION: i64 = 1;
+
+/// Expired sessions removed at a time, so that nobody waits long for what is locked meanwhile.
+const EXPIRED_AT_A_TIME: i64 = 1000;
+
+/// A database of accounts and sessions.
+///
+/// In the SQL databases every call is one transaction: all of it or nothing. Where there are none, what a call that fails
+/// in its middle leaves behind is a session that nobody knows the id of.
+///
+/// An error is 1016 if the database is away, busy or full, and so may be gone later, and 1000 otherwise.
 #[async_trait]
 pub(crate) trait Store: Send + Sync {
     /// The pool, for the server's methods.
     fn connection(&self) -> &Connection;
 
-    /// Whether the database answers.
-    async fn ping(&self) -> Result<(), StoreError>;
+    /// What the database is and where, for the log; without a password.
+    fn place(&self) -> &str;
 
-    /// Adds an account and its first session; false if the user id is taken.
-    async fn create_account(&self, password_hash: &str, session: &NewSession<'_>) -> Result<bool, StoreError>;
+    /// Brings the schema up to date. Every other call does that first, until it has once been done.
+    async fn prepare(&self) -> Result<()>;
+
+    /// Whether the database answers.
+    async fn ping(&self) -> Result<()>;
+
+    /// Adds an account, and its first session if there is one; false if the user id is taken.
+    async fn create_account(
+        &self,
+        user_id: &str,
+        password_hash: &str,
+        created: i64,
+        session: Option<&NewSession<'_>>,
+    ) -> Result<bool>;
 
     /// The password hash of an account.
-    async fn password_hash(&self, user_id: &str) -> Result<Option<String>, StoreError>;
+    async fn password_hash(&self, user_id: &str) -> Result<Option<String>>;
 
     /// Replaces a password hash by another of the same password, unless it has changed meanwhile.
-    async fn rehash(&self, user_id: &str, old: &str, new: &str) -> Result<(), StoreError>;
+    async fn rehash(&self, user_id: &str, old: &str, new: &str) -> Result<()>;
 
-    /// Replaces a password, ends all sessions of the account and adds a new one; false if the hash is no longer `old`.
-    async fn change_password(&self, old: &str, new: &str, session: &NewSession<'_>) -> Result<bool, StoreError>;
+    /// Replaces a password, ends all sessions of the account and adds the new one, if there is one; false if there is no such
+    /// account or its hash is no longer `old`.
+    async fn change_password(
+        &self,
+        user_id: &str,
+        old: &str,
+        new: &str,
+        session: Option<&NewSession<'_>>,
+    ) -> Result<bool>;
+
+    /// Removes an account and all its sessions; false if there is none.
+    async fn delete_account(&self, user_id: &str) -> Result<bool>;
+
+    /// Accounts whose user ids come after `after`, in the order of their bytes, `limit` at most.
+    async fn accounts(&self, after: &str, limit: i64) -> Result<Vec<AccountRow>>;
 
     /// Adds a session, and ends the one it replaces if that is the same user's; false if the account's hash is no longer
     /// `password_hash`.
@@ -61,81 +114,127 @@ pub(crate) trait Store: Send + Sync {
         password_hash: &str,
         session: &NewSession<'_>,
         replaces: Option<&SessionHash>,
-    ) -> Result<bool, StoreError>;
+    ) -> Result<bool>;
 
     /// A session that has not expired at `now`.
-    async fn session(&self, hash: &SessionHash, now: i64) -> Result<Option<SessionRow>, StoreError>;
+    async fn session(&self, hash: &SessionHash, now: i64) -> Result<Option<SessionRow>>;
 
     /// Replaces a session's state if its version is still `version`; answers whether it was.
-    async fn save_state(&self, hash: &SessionHash, version: i64, state: &str) -> Result<bool, StoreError>;
+    async fn save_state(&self, hash: &SessionHash, version: i64, state: &str) -> Result<bool>;
 
     /// Ends a session.
-    async fn end_session(&self, hash: &SessionHash) -> Result<(), StoreError>;
+    async fn end_session(&self, hash: &SessionHash) -> Result<()>;
 
     /// Ends all sessions of an account.
-    async fn end_sessions(&self, user_id: &str) -> Result<(), StoreError>;
+    async fn end_sessions(&self, user_id: &str) -> Result<()>;
 
     /// Removes sessions that have expired at `now`, a bounded number at a time; answers how many.
-    async fn remove_expired(&self, now: i64) -> Result<u64, StoreError>;
+    async fn remove_expired(&self, now: i64) -> Result<u64>;
 
     /// Lets go of the database, after what is under way.
     async fn close(&self);
 }
 
-/// Why the database did not do what it was asked. Not a `std` error, so that `?` makes of it what the client is to hear.
-#[derive(Debug)]
-pub(crate) enum StoreError {
-    /// It is away, locked, full or too slow: the same may work later.
-    Unavailable(sqlx::Error),
-    /// Anything else: a defect.
-    Refused(sqlx::Error),
-}
-
 /// Why a server cannot start on this database.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    /// A store that is configured and not yet part of the server.
-    #[error(
-        "database={0} is not part of this version of the server; it runs on sqlite (`--database=sqlite`, nothing to install)"
-    )]
-    NotYet(&'static str),
-    /// The file cannot be opened or is not ours.
-    #[error("cannot open the SQLite database {path}: {cause}")]
-    Sqlite {
-        /// As configured.
-        path: String,
-        /// What SQLite says.
-        cause: sqlx::Error,
-    },
-    /// The database was made by a newer server.
-    #[error(
-        "the database {path} has schema {found}, and this server knows up to {known}: start the newer server that made it"
-    )]
-    Newer {
-        /// As configured.
-        path: String,
-        /// The schema of the database.
-        found: i64,
-        /// The newest schema this server knows.
-        known: i64,
+    /// A database that this build was made without.
+    #[error("this build is without {name}; it has {kinds}: name one with --database", name = .0.name(), kinds = method_sdk::Database::KINDS.join(", "))]
+    NotBuilt(Database),
+    /// What the configuration says of the database is not enough, or wrong.
+    #[error("{0}")]
+    Configuration(String),
+    /// The database refuses the server.
+    #[error("cannot use the database {place}: {cause}")]
+    Refused {
+        /// What it is and where.
+        place: String,
+        /// What the database says.
+        cause: String,
     },
 }
 
-impl From<StoreError> for Error {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Unavailable(cause) => Error::unavailable(cause),
-            StoreError::Refused(cause) => Error::internal(cause),
-        }
+impl OpenError {
+    /// What stands in the way, in the words of the log.
+    pub(crate) fn refused(store: &dyn Store, error: &Error) -> Self {
+        OpenError::Refused { place: store.place().to_owned(), cause: cause(error) }
     }
 }
 
-/// Opens the database that the configuration names and brings its schema up to date.
+/// Only the first cause: the errors of the drivers say themselves what caused them.
+fn cause(error: &Error) -> String {
+    error.cause().map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+/// Opens the database that the configuration names and brings its schema up to date. One that is elsewhere may be away: then
+/// every call answers 1016, and the first that finds it brings the schema up to date.
 pub(crate) async fn open(config: &Config) -> Result<Box<dyn Store>, OpenError> {
-    match config.database {
-        Database::Sqlite => Ok(Box::new(sqlite::Sqlite::open(config).await?)),
-        Database::Mongodb => Err(OpenError::NotYet("mongodb")),
-        Database::Mysql => Err(OpenError::NotYet("mysql")),
-        Database::Postgres => Err(OpenError::NotYet("postgres")),
+    let store: Box<dyn Store> = match config.database {
+        #[cfg(feature = "mongodb")]
+        Database::Mongodb => mongodb::open(config).await?,
+        #[cfg(feature = "mysql")]
+        Database::Mysql => mysql::open(config)?,
+        #[cfg(feature = "postgres")]
+        Database::Postgres => postgres::open(config)?,
+        #[cfg(feature = "sqlite")]
+        Database::Sqlite => sqlite::open(config),
+        #[allow(unreachable_patterns, reason = "in a build with all databases there is no other")]
+        other => return Err(OpenError::NotBuilt(other)),
+    };
+    match store.prepare().await {
+        Err(error) if is_away(&error) && config.database != Database::Sqlite => {
+            let place = store.place();
+            tracing::warn!(
+                "the database {place} is away, and until it is back calls that need it answer 1016: {}",
+                cause(&error)
+            );
+        }
+        Err(error) => return Err(OpenError::refused(&*store, &error)),
+        Ok(()) => {}
     }
+    Ok(store)
+}
+
+fn is_away(error: &Error) -> bool {
+    error.code() == code::SERVICE_UNAVAILABLE.number
+}
+
+/// What stands before every use of a database: its schema is up to date, and what takes too long is given up.
+struct Gate {
+    prepared: OnceCell<()>,
+    timeout: Duration,
+}
+
+impl Gate {
+    fn new(config: &Config) -> Self {
+        Gate { prepared: OnceCell::new(), timeout: config.database_timeout }
+    }
+
+    /// Does this work, after `prepare` if that has not yet been done, within the time there is for both.
+    async fn pass<T>(
+        &self,
+        prepare: impl Future<Output = Result<()>>,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let both = async {
+            self.prepared.get_or_try_init(|| prepare).await?;
+            work.await
+        };
+        tokio::time::timeout(self.timeout, both).await.unwrap_or_else(|_| {
+            Err(Error::unavailable(format!("the database has not answered within {:?}", self.timeout)))
+        })
+    }
+}
+
+/// Time for a connection: a part of `database_timeout`, so that the database's own error comes before ours.
+fn connect_timeout(config: &Config) -> Duration {
+    config.database_timeout * 4 / 5
+}
+
+/// The database was made by a newer server.
+#[derive(Debug, Error)]
+#[error("its schema is {found}, and this server knows up to {known}: start the newer server that made it")]
+struct NewerSchema {
+    found: i64,
+    known: i64,
 }
