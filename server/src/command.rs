@@ -4,10 +4,12 @@ use std::env;
 use std::fs::{self, OpenOptions};
 use std::future::Future;
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use listenfd::ListenFd;
 use method_sdk::Method;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -142,12 +144,20 @@ fn serve(methods: &'static [Method], config: Config) -> ExitCode {
     let guard = log::init(&config);
     raise_descriptor_limit();
     let served = block_on(async {
-        let address = std::net::SocketAddr::new(config.address, config.port);
-        let server = Server::new(methods, config).await.map_err(|error| error.to_string())?;
-        let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
-            io::ErrorKind::AddrInUse => format!("cannot listen on {address}: it is in use; name another with --port"),
-            _ => format!("cannot listen on {address}: {error}"),
-        })?;
+        let address = SocketAddr::new(config.address, config.port);
+        let mut server = Server::new(methods, config).await.map_err(|error| error.to_string())?;
+        let listener = match given_listener()? {
+            Some(listener) => {
+                server = server.sharing_its_listener();
+                listener
+            }
+            None => TcpListener::bind(address).await.map_err(|error| match error.kind() {
+                io::ErrorKind::AddrInUse => {
+                    format!("cannot listen on {address}: it is in use; name another with --port")
+                }
+                _ => format!("cannot listen on {address}: {error}"),
+            })?,
+        };
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         let shutdown = told_to_stop().map_err(|error| error.to_string())?;
         let database = server.dispatcher().accounts.store().connection().db().kind();
@@ -157,6 +167,21 @@ fn serve(methods: &'static [Method], config: Config) -> ExitCode {
     });
     drop(guard);
     served.map_or_else(|problem: String| fail(&problem), |()| ExitCode::SUCCESS)
+}
+
+/// The socket that a service manager has opened for this process (`LISTEN_FDS`; see sd_listen_fds(3)), if there is one: it counts
+/// instead of address and port.
+fn given_listener() -> Result<Option<TcpListener>, String> {
+    let mut given = ListenFd::from_env();
+    if given.len() > 1 {
+        return Err(format!("LISTEN_FDS gives {} sockets; a server takes one", given.len()));
+    }
+    let listener = given.take_tcp_listener(0).and_then(|listener| {
+        let Some(listener) = listener else { return Ok(None) };
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener).map(Some)
+    });
+    listener.map_err(|error| format!("the socket that LISTEN_FDS gives cannot be used: {error}"))
 }
 
 /// Resolves at the first SIGTERM or SIGINT; the second ends the process at once.

@@ -16,8 +16,9 @@ use crate::places::Places;
 /// Once the listener takes no new connections, those that are being opened get this long to be whole: one round trip and a bit.
 const HANDSHAKES: Duration = Duration::from_millis(200);
 
-/// Serves until `shutdown` resolves and what is in flight then has ended, or `drain_timeout` has passed.
-pub(crate) async fn run(listener: TcpListener, front: Arc<Front>, shutdown: impl Future<Output = ()>) {
+/// Serves until `shutdown` resolves and what is in flight then has ended, or `drain_timeout` has passed. A listener that is `shared`
+/// stays open in another process, and what comes to it from then on waits for whoever accepts next.
+pub(crate) async fn run(listener: TcpListener, shared: bool, front: Arc<Front>, shutdown: impl Future<Output = ()>) {
     let stop = Stop::default();
     let connections = Connections {
         places: Places::new(&front.config),
@@ -37,8 +38,10 @@ pub(crate) async fn run(listener: TcpListener, front: Arc<Front>, shutdown: impl
         () = told_to_stop => {}
     }
 
-    refuse_new(&listener);
-    let _ = timeout(HANDSHAKES, connections.accept(&listener)).await;
+    if !shared {
+        refuse_new(&listener);
+        let _ = timeout(HANDSHAKES, connections.accept(&listener)).await;
+    }
     drop(listener);
     stop.closing.cancel();
     front.detached.close();

@@ -23,6 +23,7 @@ const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
 /// A server that has its database and is ready to be given a listener.
 pub struct Server {
     front: Arc<Front>,
+    shares_listener: bool,
 }
 
 /// Time to close the connections to the database when everything else has ended.
@@ -62,7 +63,14 @@ impl Server {
         let blocking = Arc::new(Semaphore::new(dispatch::MAX_BLOCKING));
         let dispatcher = Arc::new(Dispatcher { registry, accounts, blocking, request_timeout: config.request_timeout });
         let detached = Arc::new(inflight::Detached::default());
-        Ok(Server { front: Arc::new(Front { config, dispatcher, detached, ids }) })
+        Ok(Server { front: Arc::new(Front { config, dispatcher, detached, ids }), shares_listener: false })
+    }
+
+    /// The same server for a listener that stays open in another process, such as a service manager's: at the end of this server
+    /// nobody is refused, and connections wait for the next one.
+    #[must_use]
+    pub fn sharing_its_listener(self) -> Self {
+        Server { shares_listener: true, ..self }
     }
 
     /// Serves what comes to `listener` until `shutdown` resolves, and then what is in flight, within `drain_timeout`.
@@ -89,7 +97,7 @@ impl Server {
             }
         };
         tokio::select! {
-            () = serve::run(listener, self.front.clone(), shutdown) => {}
+            () = serve::run(listener, self.shares_listener, self.front.clone(), shutdown) => {}
             () = expiry => {}
         }
         // A method that was cut off may still hold a connection of the pool, and is not waited for.

@@ -107,6 +107,34 @@ macro_rules! over_every_store {
 }
 pub(crate) use over_every_store;
 
+/// The same for what only those kinds have that are servers of their own.
+macro_rules! over_every_server {
+    ($($test:ident)*) => {
+        #[cfg(feature = "mysql")]
+        mod mysql {
+            $(
+                #[tokio::test(flavor = "multi_thread")] #[ignore = "needs MySQL: run tests/run"]
+                async fn $test() { super::$test(crate::databases::Kind::Mysql).await }
+            )*
+        }
+        #[cfg(feature = "postgres")]
+        mod postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread")] #[ignore = "needs PostgreSQL: run tests/run"]
+                async fn $test() { super::$test(crate::databases::Kind::Postgres).await }
+            )*
+        }
+        #[cfg(feature = "mongodb")]
+        mod mongodb {
+            $(
+                #[tokio::test(flavor = "multi_thread")] #[ignore = "needs MongoDB: run tests/run"]
+                async fn $test() { super::$test(crate::databases::Kind::Mongodb).await }
+            )*
+        }
+    };
+}
+pub(crate) use over_every_server;
+
 /// An empty database; removed when dropped.
 pub(crate) struct Database {
     kind: Kind,

@@ -9,6 +9,8 @@ mod databases;
 mod doors;
 mod limits;
 mod methods;
+mod outages;
+mod queries;
 mod readme;
 mod several;
 mod stop;

@@ -83,8 +83,10 @@ impl Mongodb {
             return Err(NewerSchema { found, known: SCHEMA }.into());
         }
         if found < SCHEMA {
-            let indexes = ["user_id", "expires"].map(|field| IndexModel::builder().keys(doc! { field: 1 }).build());
-            self.sessions.create_indexes(indexes).await?;
+            // One at a time: FerretDB 1.24 fails at a command with two that are there already.
+            for field in ["user_id", "expires"] {
+                self.sessions.create_index(IndexModel::builder().keys(doc! { field: 1 }).build()).await?;
+            }
             let stamp = doc! { "$set": { "version": SCHEMA } };
             self.schema.update_one(by_id, stamp).upsert(true).await?;
         }

@@ -1,12 +1,15 @@
 //! Accounts and sessions in tables: all that the SQL databases share. What differs is a [`Dialect`].
 
 use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use method_sdk::{Connection, Result};
 use sqlx::error::DatabaseError;
 use sqlx::pool::{PoolConnection, PoolOptions};
 use sqlx::{ColumnIndex, ConnectOptions as _, Connection as _, Decode, Encode, Executor, IntoArguments, Pool, Type};
+use tokio::time::timeout;
 
 use super::{
     AccountRow, EXPIRED_AT_A_TIME, Gate, NewSession, NewerSchema, SIGNATURE_VERSION, SessionHash, SessionRow, Store,
@@ -65,6 +68,10 @@ pub(super) struct Statements {
 
 pub(super) struct Sql<D: Dialect> {
     pool: Pool<D>,
+    /// Connections that are kept from the pool, each with when it was last used: the pool sends a ping whenever one is given back,
+    /// and that would be a second round trip for every look at a session. At most half of all, so that methods find some too.
+    kept: Mutex<Vec<(PoolConnection<D>, Instant)>>,
+    most_kept: usize,
     connection: Connection,
     place: String,
     gate: Gate,
@@ -77,20 +84,48 @@ impl<D: Dialect> Sql<D> {
             .max_connections(config.database_connections)
             .acquire_timeout(connect_timeout(config))
             .test_before_acquire(false)
+            .before_acquire(|connection, state| Box::pin(async move { Ok(is_alive(connection, state.idle_for).await) }))
             .connect_lazy_with(options);
-        Sql { connection: Connection::new(D::handle(pool.clone())), pool, place, gate: Gate::new(config) }
+        let connection = Connection::new(D::handle(pool.clone()));
+        let most_kept = config.database_connections as usize / 2;
+        Sql { pool, kept: Mutex::default(), most_kept, connection, place, gate: Gate::new(config) }
     }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<(PoolConnection<D>, Instant)>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn lend(&self) -> sqlx::Result<Lent<D>> {
+        loop {
+            let Some((connection, used)) = self.kept().pop() else { break };
+            let mut lent = Lent(Some(connection));
+            if is_alive(&mut *lent, used.elapsed()).await {
+                return Ok(lent);
+            }
+        }
+        Ok(Lent(Some(self.pool.acquire().await?)))
+    }
+
+    fn give_back(&self, mut lent: Lent<D>) {
+        let mut kept = self.kept();
+        if kept.len() < self.most_kept {
+            kept.extend(lent.0.take().map(|connection| (connection, Instant::now())));
+        } else {
+            drop(lent.0.take()); // to the pool
+        }
+    }
+}
+
+/// Whether a connection may be used that has been idle for so long: the database may have been restarted since.
+async fn is_alive<C: sqlx::Connection>(connection: &mut C, idle: Duration) -> bool {
+    const TRUSTED: Duration = Duration::from_secs(1);
+    const PATIENCE: Duration = Duration::from_secs(1);
+    idle < TRUSTED || timeout(PATIENCE, connection.ping()).await.is_ok_and(|answer| answer.is_ok())
 }
 
 /// A connection at work. One that is dropped before it is given back is closed: there may be an answer on its way to nobody, or a
 /// transaction that has no end.
 struct Lent<D: Dialect>(Option<PoolConnection<D>>);
-
-impl<D: Dialect> Lent<D> {
-    fn give_back(mut self) {
-        drop(self.0.take());
-    }
-}
 
 impl<D: Dialect> Deref for Lent<D> {
     type Target = D::Connection;
@@ -125,10 +160,6 @@ where
     for<'v> i64: Encode<'v, D> + Decode<'v, D> + Type<D>,
     usize: ColumnIndex<D::Row>,
 {
-    async fn lend(&self) -> sqlx::Result<Lent<D>> {
-        Ok(Lent(Some(self.pool.acquire().await?)))
-    }
-
     /// Lends a connection to `work`, which hands it back beside what it has found.
     async fn with<T, F>(&self, work: impl FnOnce(Lent<D>) -> F) -> Result<T>
     where
@@ -136,7 +167,7 @@ where
     {
         let work = async {
             let (lent, done) = work(self.lend().await?).await?;
-            lent.give_back();
+            self.give_back(lent);
             Ok(done)
         };
         self.gate.pass(self.migrate(), work).await
@@ -153,7 +184,7 @@ where
             sqlx::raw_sql(D::STATEMENTS.begin).execute(&mut *lent).await?;
             let (mut lent, done) = work(lent).await?;
             sqlx::raw_sql(if done { "COMMIT" } else { "ROLLBACK" }).execute(&mut *lent).await?;
-            lent.give_back();
+            self.give_back(lent);
             Ok(done)
         };
         let work = async {
@@ -388,6 +419,7 @@ where
     }
 
     async fn close(&self) {
+        self.kept().clear();
         self.pool.close().await;
     }
 }

@@ -1,0 +1,214 @@
+//! A database that is away, slow or full: 1016 within its time, never a wrong answer, and good again by itself.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+
+use crate::databases::{Database, Kind, Machine, over_every_server};
+use crate::support::{Api, Session, wait_for_async};
+
+over_every_server! {
+    stopped_and_started_under_load_three_times
+    away_at_the_start
+    slow_beyond_the_limit
+}
+
+/// What a call came to, and when.
+struct Call {
+    code: i64,
+    took: Duration,
+    ended: Instant,
+}
+
+/// Signed calls, one after the other, until it is told to stop; each answer is the call's own or 1016.
+async fn load(api: Api, session: Session, client: usize, stop: Arc<AtomicBool>) -> Vec<Call> {
+    let mut calls = Vec::new();
+    while !stop.load(Ordering::SeqCst) {
+        let mine = json!([client, calls.len()]);
+        let started = Instant::now();
+        let reply = api.call_as(&session, "demo.echo", mine.clone()).await;
+        let ended = Instant::now();
+        match reply.code() {
+            0 => assert_eq!(reply.result(), mine),
+            code => assert_eq!((code, reply.header("retry-after")), (1016, Some("1")), "{reply:?}"),
+        }
+        calls.push(Call { code: reply.code(), took: ended - started, ended });
+        // A client that is answered at once would do nothing but ask.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    calls
+}
+
+async fn stopped_and_started_under_load_three_times(kind: Kind) {
+    const MOST: Duration = Duration::from_secs(5);
+    const SOON: Duration = Duration::from_secs(2);
+    let mut machine = Machine::start(kind);
+    let database = Database::on(kind, &machine.url);
+    let server = database.server(&[]);
+    let api = server.api();
+    let alice = api.create("alice").await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> =
+        (0..16).map(|client| tokio::spawn(load(api.clone(), alice.clone(), client, stop.clone()))).collect();
+    let mut returns = Vec::new();
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::task::block_in_place(|| machine.stop());
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let away = api.login("alice").await;
+        assert_eq!((away.code(), away.status), (1016, 503));
+        assert_eq!(api.get("/readyz").await.status, 503);
+        assert_eq!(api.get("/livez").await.status, 200);
+        tokio::task::block_in_place(|| machine.again());
+        returns.push(Instant::now());
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(api.get("/readyz").await.status, 200);
+    }
+    stop.store(true, Ordering::SeqCst);
+    let mut calls = Vec::new();
+    for client in clients {
+        calls.extend(client.await.unwrap());
+    }
+    let longest = calls.iter().map(|call| call.took).max().unwrap();
+    let refused = calls.iter().filter(|call| call.code != 0).count();
+    let first = |after: Instant| {
+        calls.iter().filter(|call| call.code == 0 && call.ended > after).map(|call| call.ended - after).min()
+    };
+    let firsts: Vec<_> = returns.into_iter().map(|after| first(after).expect("a success after each return")).collect();
+    println!(
+        "{kind:?}: {} calls, {refused} answered 1016, longest {longest:?}, first success after {firsts:?}",
+        calls.len()
+    );
+    assert!(refused > 0, "it was away");
+    assert!(longest < MOST, "longest {longest:?}");
+    assert!(firsts.iter().all(|first| *first < SOON), "{firsts:?}");
+    assert_eq!(api.call_as(&alice, "demo.counter", json!({})).await.result(), json!({ "count": 1 }), "nothing is lost");
+}
+
+async fn away_at_the_start(kind: Kind) {
+    let mut machine = Machine::start(kind);
+    let database = Database::on(kind, &machine.url);
+    machine.stop();
+    let server = database.server(&["--database_timeout=2s"]);
+    let api = server.api();
+    assert_eq!(api.get("/livez").await.status, 200);
+    assert_eq!(api.get("/readyz").await.status, 503);
+    assert_eq!(api.call("demo.hello", json!({ "name": "alice", "n": 1 })).await.code(), 0, "needs no database");
+    assert_eq!(api.call("demo.visits", json!({})).await.code(), 1016, "a method's own query");
+    let parameters = json!({ "user_id": "alice", "password": "secret" });
+    assert_eq!(api.call("account.create", parameters.clone()).await.code(), 1016);
+    assert!(server.log().contains("is away, and until it is back"), "{}", server.log());
+    let check = database.command(&["check", "--database_timeout=2s"]).output().unwrap();
+    let told = String::from_utf8_lossy(&check.stderr).into_owned();
+    assert_eq!(check.status.code(), Some(1));
+    assert!(told.contains("cannot use the database") && told.contains("refused"), "{told}");
+
+    machine.again();
+    wait_for_async(async || api.get("/readyz").await.status == 200).await;
+    let alice = api.create("alice").await;
+    assert_eq!(api.call_as(&alice, "demo.counter", json!({})).await.result(), json!({ "count": 1 }));
+    assert!(database.command(&["check"]).output().unwrap().status.success());
+}
+
+async fn slow_beyond_the_limit(kind: Kind) {
+    let machine = Machine::start(kind);
+    let database = Database::on(kind, &machine.url);
+    let server = database.server(&["--database_timeout=1s", "--database_connections=2"]);
+    let api = server.api();
+    let alice = api.create("alice").await;
+    let hold = Hold::on(&machine, &database).await;
+    let calls: Vec<_> = (0..8)
+        .map(|_| {
+            let (api, alice) = (api.clone(), alice.clone());
+            tokio::spawn(async move { api.call_as(&alice, "demo.echo", json!(1)).await })
+        })
+        .collect();
+    for call in calls {
+        assert_eq!(call.await.unwrap().code(), 1016);
+    }
+    hold.end().await;
+    wait_for_async(async || api.call_as(&alice, "demo.echo", json!(1)).await.code() == 0).await;
+}
+
+/// A database that answers nothing: its process is stopped; PostgreSQL's are many, so its table is locked.
+enum Hold {
+    Process(Pid),
+    #[cfg(feature = "postgres")]
+    Table(method_sdk::sqlx::Transaction<'static, method_sdk::sqlx::Postgres>),
+}
+
+impl Hold {
+    async fn on(machine: &Machine, database: &Database) -> Self {
+        #[cfg(feature = "postgres")]
+        if let Ok(pool) = database.handle().await.postgres() {
+            let mut transaction = pool.begin().await.unwrap();
+            let lock = method_sdk::sqlx::query("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE");
+            lock.execute(&mut *transaction).await.unwrap();
+            return Hold::Table(transaction);
+        }
+        let _ = database;
+        let pid = Pid::from_raw(machine.file("pid").trim().parse().unwrap()).unwrap();
+        kill_process(pid, Signal::STOP).unwrap();
+        Hold::Process(pid)
+    }
+
+    async fn end(self) {
+        match self {
+            Hold::Process(pid) => kill_process(pid, Signal::CONT).unwrap(),
+            #[cfg(feature = "postgres")]
+            Hold::Table(transaction) => transaction.rollback().await.unwrap(),
+        }
+    }
+}
+
+#[cfg(feature = "mysql")]
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs MySQL: run tests/run"]
+async fn full_of_connections_is_1016() {
+    use method_sdk::sqlx::{self, Connection as _, MySqlConnection};
+    let machine = Machine::start(Kind::Mysql);
+    let database = Database::on(Kind::Mysql, &machine.url);
+    let server = database.server(&[]);
+    let api = server.api();
+    let mut others = vec![MySqlConnection::connect(&machine.url).await.unwrap()];
+    sqlx::raw_sql("SET GLOBAL max_connections = 10").execute(&mut others[0]).await.unwrap();
+    // The server's own connections are among those that are taken away.
+    let kill = "SELECT id FROM information_schema.processlist WHERE id != connection_id() AND user = 'root'";
+    let ids: Vec<i64> = sqlx::query_scalar(kill).fetch_all(&mut others[0]).await.unwrap();
+    for id in ids {
+        let kill = sqlx::AssertSqlSafe(format!("KILL {id}"));
+        let _ = sqlx::raw_sql(kill).execute(&mut others[0]).await;
+    }
+    while let Ok(another) = MySqlConnection::connect(&machine.url).await {
+        others.push(another);
+    }
+    let parameters = json!({ "user_id": "alice", "password": "secret" });
+    assert_eq!(api.call("account.create", parameters.clone()).await.code(), 1016);
+    drop(others);
+    wait_for_async(async || api.get("/readyz").await.status == 200).await;
+    api.create("bob").await;
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: run tests/run"]
+async fn read_only_is_1016_for_what_writes() {
+    use method_sdk::sqlx;
+    let machine = Machine::start(Kind::Postgres);
+    let database = Database::on(Kind::Postgres, &machine.url);
+    let alice = database.server(&[]).api().create("alice").await;
+    let handle = database.handle().await;
+    let pool = handle.postgres().unwrap();
+    let name: String = sqlx::query_scalar("SELECT current_database()").fetch_one(pool).await.unwrap();
+    let alter = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(alter)).execute(pool).await.unwrap();
+    let server = database.server(&[]);
+    let api = server.api();
+    assert_eq!(api.call_as(&alice, "demo.echo", json!(1)).await.code(), 0, "reading goes on");
+    assert_eq!(api.call_as(&alice, "demo.counter", json!({})).await.code(), 1016);
+    let parameters = json!({ "user_id": "bob", "password": "secret" });
+    assert_eq!(api.call("account.create", parameters).await.code(), 1016);
+}
