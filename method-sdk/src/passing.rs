@@ -20,6 +20,7 @@ pub(crate) fn may_pass(error: &(dyn StdError + 'static)) -> bool {
 fn sql(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+        #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
         sqlx::Error::Database(error) => {
             #[cfg(feature = "sqlite")]
             if error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {

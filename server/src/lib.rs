@@ -36,6 +36,7 @@ mod places;
 mod serve;
 mod server;
 mod store;
+#[cfg(feature = "sqlite")]
 pub mod testing;
 
 pub use command::main;

@@ -96,6 +96,7 @@ impl Passwords {
     }
 
     /// How often argon2 has run since the start.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn runs(&self) -> u64 {
         self.runs.load(Ordering::Relaxed)
     }

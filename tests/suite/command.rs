@@ -66,6 +66,7 @@ fn new_writes_a_file_once_and_refuses_what_cannot_be_a_method() {
     assert!(!at.join("x.rs").exists());
 }
 
+#[cfg(feature = "sqlite")]
 #[test]
 fn check_says_what_is_good_and_what_is_wrong() {
     let directory = directory();
@@ -124,6 +125,7 @@ fn a_port_in_use_is_said_with_the_way_out() {
     assert!(err(&refused).contains("is in use; name another with --port"), "{}", err(&refused));
 }
 
+#[cfg(feature = "sqlite")]
 #[test]
 fn a_database_of_a_newer_server_is_left_alone() {
     let directory = directory();

@@ -139,7 +139,7 @@ pub(crate) use over_every_server;
 pub(crate) struct Database {
     kind: Kind,
     name: String,
-    url: String,
+    pub(crate) url: String,
     pub(crate) directory: Arc<TempDir>,
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::support::{Server, directory, lock, read_all, server_binary};
+use crate::support::{Server, read_all};
 
 const CALL: &[u8] = b"POST /demo/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n7";
 
@@ -169,13 +169,14 @@ fn a_connection_opened_just_before_the_end_is_still_answered() {
     }
 }
 
+#[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn a_method_that_holds_the_database_does_not_keep_it_past_the_deadline() {
-    let shared = directory();
+    let shared = crate::databases::Database::new(crate::databases::Kind::Sqlite);
     let options = ["--shutdown_delay=0", "--drain_timeout=1s", "--database_timeout=1h"];
-    let server = Server::start_in(&shared, &server_binary(), &options);
+    let server = shared.server(&options);
     server.api().call("demo.visits", json!({})).await;
-    let _lock = lock(&shared).await;
+    let _lock = crate::support::lock(&shared.directory).await;
     let mut stuck = server.connect();
     stuck.write_all(b"POST /demo/visits HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").unwrap();
     tokio::time::sleep(Duration::from_millis(300)).await;

@@ -64,6 +64,7 @@ async fn a_stream_that_fails_is_not_a_client_that_leaves() {
     assert_eq!(server.api().call("probe.events", json!({})).await.result()["failed closed"], json!(null));
 }
 
+#[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn a_client_that_leaves_before_invoke_has_begun_is_noticed_too() {
     let server = Server::fixture(&["--database_connections=1", "--database_timeout=1h"]);

@@ -19,7 +19,7 @@ pub(crate) type Row = Result<Account, String>;
 pub(crate) fn read(url: String) -> mpsc::Receiver<Row> {
     let (accounts, receiver) = mpsc::channel(AHEAD);
     tokio::spawn(async move {
-        let done = match url.split_once("://") {
+        let done: Result<(), String> = match url.split_once("://") {
             #[cfg(feature = "mongodb")]
             Some(("mongodb" | "mongodb+srv", _)) => {
                 mongodb::read(&url, &accounts).await.map_err(|error| error.to_string())
@@ -68,7 +68,6 @@ mod mongodb {
                 break;
             }
         }
-        client.shutdown().await;
         Ok(())
     }
 }
