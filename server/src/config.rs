@@ -73,7 +73,7 @@ keys! {
     address: IpAddr = "127.0.0.1", ADDRESS;
     /// Port to listen on; 0 is any free one
     port: u16 = "8888", PORT;
-    /// Where accounts and sessions are kept: sqlite; mongodb, mysql and postgres are refused in this version
+    /// Where accounts and sessions are kept: sqlite, mongodb, mysql or postgres
     database: Database = "sqlite", DATABASE;
     /// SQLite: the file, relative to the working directory; created when it is missing
     sqlite_path: PathBuf = "simpleapi.db", PATH;
@@ -99,7 +99,7 @@ keys! {
     postgres_url: Option<Secret> = "", POSTGRES_URL;
     /// Connections to the database that one server holds at most
     database_connections: u32 = "10", COUNT;
-    /// Time to wait for a connection to the database
+    /// Time for the database to answer, the connection to it included; then the client hears 1016
     database_timeout: Duration = "5s", TIMEOUT;
     /// Life of a session from its making
     session_ttl: Duration = "24h", TIMEOUT;
