@@ -45,7 +45,7 @@ pub enum Command {
     },
     /// Verifies the configuration and the database
     Check,
-    /// Makes, changes, removes and lists accounts
+    /// Makes, changes, removes and lists accounts; a password is asked for, or is the first line of standard input
     Account(Account),
     /// Takes over the accounts of an ancestor's database; sessions are not, people log in anew
     Import {
@@ -55,7 +55,7 @@ pub enum Command {
     },
 }
 
-/// What to do with accounts. A password is asked for on a terminal, and is otherwise the first line of standard input.
+/// What to do with accounts.
 #[derive(Clone, Debug, PartialEq, Eq, StructOpt)]
 pub enum Account {
     /// Makes an account
