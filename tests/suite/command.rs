@@ -94,9 +94,15 @@ fn a_database_that_is_not_configured_is_refused_with_what_is_missing() {
         (&["--database=postgres"], "database=postgres needs postgres_url=postgres://USER:PASSWORD@HOST/DATABASE"),
         (&["--database=postgres", "--postgres_url=postgres://[x"], "postgres_url cannot be read"),
         (&["--database=mongodb", "--mongodb_url=mongodb://"], "mongodb_url cannot be read"),
+        // A password with a slash in it, which ends the part of a URL that it is in.
+        (&["--database=mongodb", "--mongodb_url=mongodb://u:very-secret/@h/d"], "%2F for a `/` in the password"),
+        (&["--database=mongodb", "--mongodb_url=mongodb://u:v/very-secret@h/d"], "mongodb_url cannot be read"),
+        (&["--database=mysql", "--mysql_url=mysql://u:very-secret/@h/d"], "mysql_url cannot be read"),
+        (&["--database=postgres", "--postgres_url=postgres://u:very-secret/@h/d"], "postgres_url cannot be read"),
     ] {
         let refused = run(directory().path(), options);
         assert_eq!(refused.status.code(), Some(1), "{options:?}");
+        assert!(!err(&refused).contains("very-secret"), "{}", err(&refused));
         assert!(err(&refused).contains(problem), "{options:?}: {}", err(&refused));
     }
 }

@@ -21,9 +21,9 @@ pub(crate) fn read(url: String) -> mpsc::Receiver<Row> {
     tokio::spawn(async move {
         let done: Result<(), String> = match url.split_once("://") {
             #[cfg(feature = "mongodb")]
-            Some(("mongodb" | "mongodb+srv", _)) => {
-                mongodb::read(&url, &accounts).await.map_err(|error| error.to_string())
-            }
+            Some(("mongodb" | "mongodb+srv", _)) => mongodb::read(&url, &accounts)
+                .await
+                .map_err(|error| format!("--from {}", super::mongodb::unreadable(&error))),
             #[cfg(feature = "mysql")]
             Some(("mysql" | "mariadb", _)) => mysql::read(&url, &accounts).await.map_err(|error| error.to_string()),
             _ => Err(format!("--from takes {SCHEMES}")),

@@ -40,10 +40,9 @@ struct Mongodb {
 
 pub(super) async fn open(config: &Config) -> Result<Box<dyn Store>, OpenError> {
     let mut options = match &config.mongodb_url {
-        Some(url) => ClientOptions::parse(url.expose()).await.map_err(|error| {
-            let example = "mongodb_url=mongodb://USER:PASSWORD@HOST:27017/DATABASE";
-            OpenError::Configuration(format!("mongodb_url cannot be read: {error}; write {example}"))
-        })?,
+        Some(url) => ClientOptions::parse(url.expose())
+            .await
+            .map_err(|error| OpenError::Configuration(format!("mongodb_url {}", unreadable(&error))))?,
         None => {
             let (host, port) = (config.mongodb_host.clone(), Some(config.mongodb_port));
             ClientOptions::builder().hosts(vec![ServerAddress::Tcp { host, port }]).build()
@@ -68,6 +67,16 @@ pub(super) async fn open(config: &Config) -> Result<Box<dyn Store>, OpenError> {
         place: format!("mongodb {name} at {hosts}"),
         gate: Gate::new(config),
     }))
+}
+
+/// What is wrong with a URL. The driver's own words may quote a password that is not encoded as it must be.
+pub(super) fn unreadable(error: &Error) -> String {
+    match &*error.kind {
+        ErrorKind::InvalidArgument { .. } => "cannot be read: write mongodb://USER:PASSWORD@HOST:27017/DATABASE, with \
+            %2F for a `/` in the password, and so on for `:`, `?`, `#`, `[`, `]`, `@` and `%`"
+            .to_owned(),
+        _ => format!("cannot be used: {error}"),
+    }
 }
 
 impl Mongodb {
