@@ -56,7 +56,8 @@ impl Kind {
 }
 
 /// Makes of each test, a function of [`Kind`], one for every kind of database. Those after `atomic` need conditional updates that
-/// are atomic, which FerretDB's are not (of 1,000 that it said had been done in turn, 35 to 67 had): they are for a real MongoDB.
+/// are atomic, which FerretDB's are not (of 1,000 that it said had been done in turn, 35 to 67 had): for MongoDB, `tests/run` runs
+/// them on another server.
 macro_rules! over_every_store {
     ($($test:ident)* $(; atomic $($atomic:ident)*)?) => {
         #[cfg(feature = "sqlite")]
@@ -97,7 +98,7 @@ macro_rules! over_every_store {
                 mod atomic {
                     use super::Mongodb;
                     $(
-                        #[tokio::test] #[ignore = "needs atomic updates: run tests/run with SIMPLEAPI_TEST_MONGODB_URL"]
+                        #[tokio::test] #[ignore = "needs a MongoDB with atomic updates: run tests/run"]
                         async fn $atomic() { super::super::$atomic(Mongodb).await }
                     )*
                 }
