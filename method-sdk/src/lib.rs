@@ -32,6 +32,7 @@
 //!
 //! The modules [`host`] and [`generated`] are not for authors: the first is for the server that runs methods, the second for the
 //! code that `method-build` writes.
+#![forbid(unsafe_code)]
 
 mod connection;
 mod error;
@@ -60,7 +61,7 @@ pub use connection::{Connection, Database, DatabaseMismatch};
 pub use error::{Code, Error, Result, code};
 pub use handler::Handler;
 pub use line::{ClientGone, Closed};
-pub use method::{Invoke, Method, Registry};
+pub use method::{Development, Invoke, Method, Methods, Registry};
 pub use request::Request;
 pub use session::{Session, SessionInfo, StateConflict};
 

@@ -27,6 +27,32 @@ pub struct Method {
     pub on_connection_close: Option<fn(Closed) -> Hook>,
 }
 
+/// The methods of an application, as `methods()` of its generated code gives them.
+#[derive(Debug, Clone, Copy)]
+pub struct Methods {
+    /// Those that are built in, sorted by name.
+    pub table: &'static [Method],
+    /// What development mode has to know, if the application is built for it.
+    pub development: Option<Development>,
+}
+
+impl From<&'static [Method]> for Methods {
+    fn from(table: &'static [Method]) -> Self {
+        Methods { table, development: None }
+    }
+}
+
+/// What a server in development mode has to know of its application.
+#[derive(Debug, Clone, Copy)]
+pub struct Development {
+    /// The folder of its Cargo.toml.
+    pub directory: &'static str,
+    /// The features of Cargo that it is built with, separated by commas.
+    pub features: &'static str,
+    /// Whether its methods are compiled and loaded while the server runs, and so are not in the table.
+    pub reloads: bool,
+}
+
 /// How a method's `invoke` is to be run.
 #[derive(Clone, Copy)]
 pub enum Invoke {

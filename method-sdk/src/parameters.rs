@@ -17,9 +17,11 @@ pub enum Input<'a> {
     Query(&'a str),
 }
 
+/// Every method has a copy of what is generic here, in its own type: what need not be is in functions that are not.
 pub(crate) fn read<P: DeserializeOwned>(input: Input<'_>) -> Result<P> {
     if typeid::of::<P>() == typeid::of::<()>() {
-        return read_nothing(input);
+        expect_nothing(input)?;
+        return Ok(serde_json::from_str("null")?);
     }
     match input {
         Input::Json(json) => read_json(json),
@@ -51,25 +53,28 @@ fn unbounded(json: &str) -> serde_json::Deserializer<serde_json::de::StrRead<'_>
 
 /// A type that takes the strings as they are gets them; another has them converted to what it asks for.
 fn read_query<P: DeserializeOwned>(query: &str) -> Result<P> {
-    let pairs = || form_urlencoded::parse(query.as_bytes());
+    if let Ok(params) = serde_json::from_str(&strings(query)) {
+        return Ok(params);
+    }
+    serde_path_to_error::deserialize(serde_html_form::Deserializer::new(form_urlencoded::parse(query.as_bytes())))
+        .map_err(|error| Misfit::new(error).into())
+}
+
+/// The query as a JSON object of strings, and of arrays of them where a key is repeated.
+fn strings(query: &str) -> String {
     let mut strings: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for (key, value) in pairs() {
+    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
         strings.entry(key).or_default().push(value);
     }
     let members = strings.into_iter().map(|(key, mut values)| match values.len() {
         1 => (key.into_owned(), serde_json::Value::from(values.remove(0))),
         _ => (key.into_owned(), serde_json::Value::from_iter(values)),
     });
-    let object = serde_json::Value::Object(members.collect()).to_string();
-    if let Ok(params) = serde_json::from_str(&object) {
-        return Ok(params);
-    }
-    serde_path_to_error::deserialize(serde_html_form::Deserializer::new(pairs()))
-        .map_err(|error| Misfit::new(error).into())
+    serde_json::Value::Object(members.collect()).to_string()
 }
 
 /// `()` takes `{}` and `null`, which serde's own does not.
-fn read_nothing<P: DeserializeOwned>(input: Input<'_>) -> Result<P> {
+fn expect_nothing(input: Input<'_>) -> Result<()> {
     let first = match input {
         Input::Json(json) => {
             read_json::<Option<BTreeMap<String, IgnoredAny>>>(json)?.unwrap_or_default().into_keys().next()
@@ -78,7 +83,7 @@ fn read_nothing<P: DeserializeOwned>(input: Input<'_>) -> Result<P> {
     };
     match first {
         Some(name) => Err(Misfit::at_member(&name, "this method takes no parameters").into()),
-        None => Ok(serde_json::from_str("null")?),
+        None => Ok(()),
     }
 }
 

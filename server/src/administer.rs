@@ -7,8 +7,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::accounts::Accounts;
-use crate::command::complain;
 use crate::config::Account;
+use crate::process::complain;
 use crate::store::{OpenError, ancestor};
 
 /// Accounts that are read from the database at a time.

@@ -2,26 +2,20 @@
 
 use std::env;
 use std::fs::{self, OpenOptions};
-use std::future::Future;
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use listenfd::ListenFd;
-use method_sdk::Method;
-use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use method_sdk::{Method, Methods};
 
 use crate::accounts::Accounts;
 use crate::administer;
 use crate::config::{self, Account, Command, Config, ConfigError, Exit};
+use crate::process::{self, Socket, block_on, complain, fail, refuse, say, tell};
+use crate::server::built_in;
 use crate::store::OpenError;
 use crate::{Server, log};
-
-/// The status of a process that was asked for something it cannot do.
-const REFUSED: u8 = 2;
 
 const NEW_METHOD: &str = r#"//! Says what the method is for; `server methods` shows it.
 use method_sdk::prelude::*;
@@ -50,7 +44,8 @@ pub async fn invoke(_handler: &mut Handler, params: Params) -> Result<Answer> {
 ///     simpleapi_server::main(simpleapi::methods())
 /// }
 /// ```
-pub fn main(methods: &'static [Method]) -> ExitCode {
+pub fn main(methods: impl Into<Methods>) -> ExitCode {
+    let methods = methods.into();
     let directory = env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
     let line = match config::parse(env::args_os(), env::vars_os(), &directory) {
         Ok(line) => line,
@@ -61,7 +56,7 @@ pub fn main(methods: &'static [Method]) -> ExitCode {
         complain(warning);
     }
     match line.command {
-        Command::Methods => say(list(methods).trim_end()),
+        Command::Methods => tell(list(methods)),
         Command::New { name } => {
             new_method(&directory, &name).map_or_else(|problem| refuse(&problem), |done| say(&done))
         }
@@ -69,6 +64,12 @@ pub fn main(methods: &'static [Method]) -> ExitCode {
         Command::Account(command) => with_config(line.config, |config| tell(account(config, &command))),
         Command::Import { from } => with_config(line.config, |config| tell(import(config, from))),
         Command::Serve => with_config(line.config, |config| serve(methods, config)),
+        #[cfg(feature = "dev")]
+        Command::Dev(options) => with_config(line.config, |config| crate::dev::run(methods, config, &options)),
+        #[cfg(not(feature = "dev"))]
+        Command::Dev(_) => refuse(
+            "development mode is not part of this build: use `cargo dev`, or build with the feature `dev` (`cargo run --features dev -- dev`)",
+        ),
     }
 }
 
@@ -77,14 +78,25 @@ fn with_config(config: Result<Config, ConfigError>, command: impl FnOnce(Config)
 }
 
 /// A table: the name, the file, the first line of the description.
-fn list(methods: &[Method]) -> String {
-    let width = |column: fn(&Method) -> &str| methods.iter().map(|method| column(method).len()).max().unwrap_or(0);
-    let (names, files) = (width(|method| method.name), width(|method| method.file));
-    let row = |method: &Method| {
-        let summary = method.description.lines().next().unwrap_or_default();
-        format!("{:names$}  {:files$}  {summary}", method.name, method.file).trim_end().to_owned() + "\n"
+fn list(methods: Methods) -> Result<String, String> {
+    let rows: Vec<[String; 3]> = match methods.development {
+        Some(development) if development.reloads => {
+            let tree = method_build::read(&Path::new(development.directory).join("methods"));
+            let tree =
+                tree.map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
+            tree.methods().iter().map(|it| row(&it.name, &it.file.display().to_string(), &it.description)).collect()
+        }
+        _ => methods.table.iter().map(|it| row(it.name, it.file, it.description)).collect(),
     };
-    methods.iter().map(row).collect()
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let (names, files) = (width(0), width(1));
+    let line =
+        |[name, file, summary]: &[String; 3]| format!("{name:names$}  {file:files$}  {summary}").trim_end().to_owned();
+    Ok(rows.iter().map(line).collect::<Vec<_>>().join("\n"))
+}
+
+fn row(name: &str, file: &str, description: &str) -> [String; 3] {
+    [name, file, description.lines().next().unwrap_or_default()].map(str::to_owned)
 }
 
 /// Writes the file of a new method, and touches no other.
@@ -118,12 +130,13 @@ fn new_method(directory: &Path, name: &str) -> Result<String, String> {
     Ok(format!("{shown} is written: after the next build it is the method `{name}`"))
 }
 
-fn check(methods: &'static [Method], config: Config) -> Result<String, String> {
+fn check(methods: Methods, config: Config) -> Result<String, String> {
     block_on(async {
         let accounts = accounts(config).await?;
         let store = accounts.store();
         store.ping().await.map_err(|error| OpenError::refused(store, &error).to_string())?;
-        Ok(format!("configuration: good\ndatabase: {}, good\nmethods: {}", store.place(), methods.len()))
+        let methods = list(methods)?.lines().count();
+        Ok(format!("configuration: good\ndatabase: {}, good\nmethods: {methods}", store.place()))
     })
 }
 
@@ -136,119 +149,28 @@ fn import(config: Config, from: String) -> Result<String, String> {
 }
 
 async fn accounts(config: Config) -> Result<Arc<Accounts>, String> {
-    let server = Server::new(&[], config).await.map_err(|error| error.to_string())?;
+    let none: &'static [Method] = &[];
+    let server = Server::new(none, config).await.map_err(|error| error.to_string())?;
     Ok(server.dispatcher().accounts.clone())
 }
 
-fn serve(methods: &'static [Method], config: Config) -> ExitCode {
+fn serve(methods: Methods, config: Config) -> ExitCode {
+    if let Err(error) = built_in(methods) {
+        return refuse(&error.to_string());
+    }
     let guard = log::init(&config);
-    raise_descriptor_limit();
+    process::raise_descriptor_limit();
     let served = block_on(async {
-        let address = SocketAddr::new(config.address, config.port);
-        let mut server = Server::new(methods, config).await.map_err(|error| error.to_string())?;
-        let listener = match given_listener()? {
-            Some(listener) => {
-                server = server.sharing_its_listener();
-                listener
-            }
-            None => TcpListener::bind(address).await.map_err(|error| match error.kind() {
-                io::ErrorKind::AddrInUse => {
-                    format!("cannot listen on {address}: it is in use; name another with --port")
-                }
-                _ => format!("cannot listen on {address}: {error}"),
-            })?,
-        };
+        let server = Server::new(methods, config.clone()).await.map_err(|error| error.to_string())?;
+        let Socket { listener, is_shared } = process::listen(&config).await?;
+        let server = if is_shared { server.sharing_its_listener() } else { server };
         let address = listener.local_addr().map_err(|error| error.to_string())?;
-        let shutdown = told_to_stop().map_err(|error| error.to_string())?;
+        let shutdown = process::told_to_stop().map_err(|error| error.to_string())?;
         let database = server.dispatcher().accounts.store().connection().db().kind();
-        tracing::info!(methods = methods.len(), database, "listening on http://{address}");
+        tracing::info!(methods = methods.table.len(), database, "listening on http://{address}");
         server.run(listener, shutdown).await;
         Ok(())
     });
     drop(guard);
     served.map_or_else(|problem: String| fail(&problem), |()| ExitCode::SUCCESS)
-}
-
-/// The socket that a service manager has opened for this process (`LISTEN_FDS`; see sd_listen_fds(3)), if there is one: it counts
-/// instead of address and port.
-fn given_listener() -> Result<Option<TcpListener>, String> {
-    let mut given = ListenFd::from_env();
-    if given.len() > 1 {
-        return Err(format!("LISTEN_FDS gives {} sockets; a server takes one", given.len()));
-    }
-    let listener = given.take_tcp_listener(0).and_then(|listener| {
-        let Some(listener) = listener else { return Ok(None) };
-        listener.set_nonblocking(true)?;
-        TcpListener::from_std(listener).map(Some)
-    });
-    listener.map_err(|error| format!("the socket that LISTEN_FDS gives cannot be used: {error}"))
-}
-
-/// Resolves at the first SIGTERM or SIGINT; the second ends the process at once.
-fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let (told, stop) = tokio::sync::oneshot::channel();
-    tokio::spawn(async move {
-        let mut next = async || {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        };
-        next().await;
-        let _ = told.send(());
-        next().await;
-        complain("told twice to stop: stopping now");
-        std::process::exit(1);
-    });
-    Ok(async move {
-        let _ = stop.await;
-    })
-}
-
-/// Each connection is a descriptor, and the usual soft limit of 1,024 is less than `max_connections`.
-fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
-        tracing::debug!("the limit of open files stays as it is: {error}");
-    }
-}
-
-fn block_on<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("cannot start threads: {error}"))?;
-    let done = runtime.block_on(work);
-    // A blocking method that does not end would keep the process for ever.
-    runtime.shutdown_background();
-    done
-}
-
-/// To standard output; a reader that has gone, such as `head`, is no failure.
-fn say(text: &str) -> ExitCode {
-    let _ = writeln!(io::stdout(), "{text}");
-    ExitCode::SUCCESS
-}
-
-fn tell(done: Result<String, String>) -> ExitCode {
-    done.map_or_else(|problem| fail(&problem), |text| say(&text))
-}
-
-pub(crate) fn complain(text: &str) {
-    let _ = writeln!(io::stderr(), "server: {text}");
-}
-
-fn fail(problem: &str) -> ExitCode {
-    complain(problem);
-    ExitCode::FAILURE
-}
-
-fn refuse(problem: &str) -> ExitCode {
-    for line in problem.lines() {
-        complain(line);
-    }
-    ExitCode::from(REFUSED)
 }

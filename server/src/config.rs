@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-pub use command::{Account, Command, Exit};
+pub use command::{Account, Command, Dev, Exit};
 pub use value::{Database, LogFormat, LogLevel, Secret};
 
 /// One configuration key, as help, `server.conf` and the environment know it.

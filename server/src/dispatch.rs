@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use method_sdk::generated::{Input, Outcome};
 use method_sdk::host::Line;
-use method_sdk::{ClientGone, Error, Handler, Invoke, Method, Registry, Request, Result, Session, code};
+use method_sdk::{ClientGone, Error, Handler, Invoke, Method, Request, Result, Session, code};
 use tokio::sync::Semaphore;
 
 use crate::accounts::Accounts;
 use crate::envelope::{self, Answer, Call, Door, Outgoing};
+use crate::table::{STALE, Served, Table};
 use crate::{auth, log};
 
 /// Blocking methods that may run at once. The pool they run on has 512 threads, and the checks of passwords need some of those too.
@@ -22,7 +23,7 @@ pub(crate) const MAX_BLOCKING: usize = 256;
 
 /// What a call needs of the server.
 pub(crate) struct Dispatcher {
-    pub(crate) registry: Registry,
+    pub(crate) table: Table,
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) blocking: Arc<Semaphore>,
     /// How long `invoke` may take, unless the method says otherwise; `None` is without end.
@@ -41,7 +42,7 @@ pub(crate) struct Incoming {
 
 /// An answer, and the session that is current when it is sent.
 struct Done {
-    method: Option<&'static Method>,
+    served: Option<Served>,
     session: Option<Session>,
     answer: Answer,
 }
@@ -53,16 +54,19 @@ pub(crate) async fn dispatch(dispatcher: Arc<Dispatcher>, incoming: Incoming, li
 
     let done = match auth::authenticate(&incoming.headers, &incoming.body, &dispatcher.accounts).await {
         Ok(session) => perform(&dispatcher, incoming, session, line).await,
-        Err(error) => Done { method: None, session: None, answer: Answer::error(error) },
+        Err(error) => Done { served: None, session: None, answer: Answer::error(error) },
     };
-    let Done { method, session, answer } = done;
+    let Done { served, session, answer } = done;
 
     let mut outgoing = envelope::write(&door, answer);
     if let Some(session) = session.as_ref().filter(|_| outgoing.is_signed()) {
         let (name, signature) = auth::sign(session, &outgoing.body);
         outgoing.headers.insert(name, signature);
     }
-    let method = method.map(|method| method.name);
+    if served.is_some_and(|served| served.is_stale) {
+        outgoing.headers.insert(STALE, HeaderValue::from_static("1"));
+    }
+    let method = served.map(|served| served.method.name);
     let user = session.as_ref().map(|session| session.user_id.as_str());
     log::Entry { id: &id, peer, started, method, user }.write(&outgoing);
     outgoing
@@ -70,17 +74,22 @@ pub(crate) async fn dispatch(dispatcher: Arc<Dispatcher>, incoming: Incoming, li
 
 async fn perform(dispatcher: &Dispatcher, incoming: Incoming, session: Option<Session>, line: Arc<Line>) -> Done {
     let Incoming { door, headers, body, peer, id, .. } = incoming;
-    let (method, call) = match find(&dispatcher.registry, &door, &body) {
+    let (served, call) = match find(&dispatcher.table, &door, &body) {
         Ok(found) => found,
-        Err(error) => return Done { method: None, session, answer: Answer::error(error) },
+        Err(error) => return Done { served: None, session, answer: Answer::error(error) },
     };
+    let Served { method, is_stale } = served;
     let input = match admit(method, &call, session.is_some()) {
         Ok(input) => input,
-        Err(error) => return Done { method: Some(method), session, answer: Answer::error(error) },
+        Err(error) => return Done { served: Some(served), session, answer: Answer::error(error) },
     };
 
     let request = Request { method: method.name, headers, peer, id, body: body.clone() };
-    let handler = Handler::new(method, request, session, dispatcher.accounts.clone(), line.clone());
+    let mut handler = Handler::new(method, request, session, dispatcher.accounts.clone(), line.clone());
+    if is_stale {
+        // For what is written by hand, which goes out by itself.
+        let _ = handler.response_header(STALE, "1");
+    }
     let own_limit = method.timeout_seconds.map(|seconds| (seconds > 0).then(|| Duration::from_secs(seconds)));
     let limit = own_limit.unwrap_or(dispatcher.request_timeout);
 
@@ -94,11 +103,11 @@ async fn perform(dispatcher: &Dispatcher, incoming: Incoming, session: Option<Se
         Some((mut handler, outcome)) => {
             let outcome = if line.has_started() { end_stream(method, &line, outcome) } else { outcome };
             let (status, headers) = handler.take_head();
-            Done { method: Some(method), session: handler.into_signer(), answer: Answer { outcome, status, headers } }
+            Done { served: Some(served), session: handler.into_signer(), answer: Answer { outcome, status, headers } }
         }
         None => {
             let error = Error::unavailable("invoke has not answered within its time");
-            Done { method: Some(method), session: None, answer: Answer::error(error) }
+            Done { served: Some(served), session: None, answer: Answer::error(error) }
         }
     }
 }
@@ -107,10 +116,10 @@ async fn perform(dispatcher: &Dispatcher, incoming: Incoming, session: Option<Se
 ///
 /// # Errors
 /// 1015, 1002, 1003: the request has no call in it. 1001: no such method.
-fn find<'a>(registry: &Registry, door: &'a Door, body: &'a [u8]) -> Result<(&'static Method, Call<'a>)> {
+fn find<'a>(table: &Table, door: &'a Door, body: &'a [u8]) -> Result<(Served, Call<'a>)> {
     let call = envelope::open(door, body)?;
-    let method = registry.find(&call.name).ok_or_else(|| envelope::unknown_method(&call.name))?;
-    Ok((method, call))
+    let served = table.find(&call.name)?;
+    Ok((served, call))
 }
 
 /// Looks whether it may be called like this.

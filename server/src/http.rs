@@ -174,13 +174,13 @@ fn route(front: &Front, request: &Received<'_>, arrival: &Arrival) -> Result<Rou
         "/" => Err(refused("POST")),
         _ => {
             let name = name_of(path);
-            let method = front.dispatcher.registry.find(&name);
+            let method = front.dispatcher.table.find(&name).map(|served| served.method);
             let query = match (verb, method) {
                 (&Verb::POST, _) => None,
-                (&Verb::GET, None) => None,
-                (&Verb::GET, Some(method)) if method.get => Some(request.query.clone()),
-                (_, Some(method)) => return Err(refused(if method.get { "GET, POST" } else { "POST" })),
-                (_, None) => return Err(Refusal(envelope::unknown_method(&name), HeaderMap::new())),
+                (&Verb::GET, Err(_)) => None,
+                (&Verb::GET, Ok(method)) if method.get => Some(request.query.clone()),
+                (_, Ok(method)) => return Err(refused(if method.get { "GET, POST" } else { "POST" })),
+                (_, Err(error)) => return Err(Refusal(error, HeaderMap::new())),
             };
             Ok(Route::Call(Door::Url { name, query }))
         }

@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use method_sdk::code;
 use tracing::level_filters::LevelFilter;
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::fmt::SubscriberBuilder;
+use tracing_subscriber::fmt::format::{DefaultFields, Format};
 
 use crate::config::{Config, LogFormat, LogLevel};
 use crate::envelope::Outgoing;
@@ -20,8 +22,40 @@ const MAX_CAUSE_BYTES: usize = 1024;
 /// Bytes of the log that are written at once at most.
 const BUFFER_BYTES: usize = 64 * 1024;
 
+/// The message of a panic's event.
+pub(crate) const PANIC: &str = "panic";
+
 /// Sends the log to standard error, from a thread of its own; what is not yet written is when the guard is dropped.
 pub(crate) fn init(config: &Config) -> WorkerGuard {
+    let (subscriber, guard) = subscriber(config);
+    let is_terminal = std::io::stderr().is_terminal();
+    let pretty = match config.log_format {
+        LogFormat::Auto => is_terminal,
+        LogFormat::Pretty => true,
+        LogFormat::Json => false,
+    };
+    if pretty {
+        begin(subscriber.with_ansi(is_terminal).compact().finish());
+    } else {
+        begin(subscriber.json().flatten_event(true).finish());
+    }
+    guard
+}
+
+/// The same for a developer, who reads it: JSON only if that is asked for.
+#[cfg(feature = "dev")]
+pub(crate) fn init_for_development(config: &Config, lines: crate::dev::Lines) -> WorkerGuard {
+    let (subscriber, guard) = subscriber(config);
+    match config.log_format {
+        LogFormat::Auto | LogFormat::Pretty => begin(subscriber.event_format(lines).finish()),
+        LogFormat::Json => begin(subscriber.json().flatten_event(true).finish()),
+    }
+    guard
+}
+
+type Builder = SubscriberBuilder<DefaultFields, Format, LevelFilter, NonBlocking>;
+
+fn subscriber(config: &Config) -> (Builder, WorkerGuard) {
     // The thread empties its queue and then flushes: with a buffer that is one write for all lines of a busy moment.
     let buffered = BufWriter::with_capacity(BUFFER_BYTES, std::io::stderr());
     let (writer, guard) = NonBlockingBuilder::default().lossy(false).finish(buffered);
@@ -32,24 +66,16 @@ pub(crate) fn init(config: &Config) -> WorkerGuard {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let is_terminal = std::io::stderr().is_terminal();
-    let pretty = match config.log_format {
-        LogFormat::Auto => is_terminal,
-        LogFormat::Pretty => true,
-        LogFormat::Json => false,
-    };
-    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(writer).with_target(false);
+    (tracing_subscriber::fmt().with_max_level(level).with_writer(writer).with_target(false), guard)
+}
+
+fn begin(subscriber: impl tracing::Subscriber + Send + Sync) {
     // A second `init` in one process, as tests do, keeps the first.
-    if pretty {
-        let _ = tracing::subscriber::set_global_default(subscriber.with_ansi(is_terminal).compact().finish());
-    } else {
-        let _ = tracing::subscriber::set_global_default(subscriber.json().flatten_event(true).finish());
-    }
+    let _ = tracing::subscriber::set_global_default(subscriber);
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
-        tracing::error!(place, text = panic.payload_as_str(), "panic");
+        tracing::error!(place, text = panic.payload_as_str(), "{PANIC}");
     }));
-    guard
 }
 
 /// What the line of a call says, beside its outcome.

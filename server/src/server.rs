@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use method_sdk::{Method, Registry};
+use method_sdk::{Methods, Registry};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -15,6 +15,7 @@ use crate::dispatch::{self, Dispatcher};
 use crate::http::{Front, RequestIds};
 use crate::passwords::Passwords;
 use crate::store::{self, OpenError};
+use crate::table::Table;
 use crate::{inflight, serve};
 
 /// Time between two removals of expired sessions.
@@ -38,30 +39,31 @@ pub enum StartError {
     /// The operating system gives no random bytes, or refuses something as basic.
     #[error("cannot start: {0}")]
     System(String),
+    /// The application was built for development mode, and has no methods in it.
+    #[error(
+        "this is a build for development mode, in which methods are compiled while the server runs: use `cargo dev`, or build without the feature `dev`"
+    )]
+    Development,
 }
 
 impl Server {
     /// Opens the database and gets ready to serve these methods.
     ///
     /// # Errors
-    /// The database cannot be opened, is a newer server's, or is not part of this version.
-    pub async fn new(methods: &'static [Method], config: Config) -> Result<Self, StartError> {
-        Self::with_passwords(methods, config, Passwords::params()).await
+    /// The database cannot be opened, is a newer server's, or is not part of this version; or the methods are not, because the
+    /// application was built for development mode.
+    pub async fn new(methods: impl Into<Methods>, config: Config) -> Result<Self, StartError> {
+        Self::with_table(built_in(methods.into())?, config, Passwords::params()).await
     }
 
-    pub(crate) async fn with_passwords(
-        methods: &'static [Method],
-        config: Config,
-        params: argon2::Params,
-    ) -> Result<Self, StartError> {
+    pub(crate) async fn with_table(table: Table, config: Config, params: argon2::Params) -> Result<Self, StartError> {
         let system = |error: &dyn std::fmt::Display| StartError::System(error.to_string());
         let passwords = Passwords::new(params).map_err(|error| system(&error))?;
         let ids = RequestIds::new().map_err(|error| system(&error))?;
         let store = store::open(&config).await?;
         let accounts = Arc::new(Accounts::new(store, passwords, config.session_ttl));
-        let registry = Registry::new(methods);
         let blocking = Arc::new(Semaphore::new(dispatch::MAX_BLOCKING));
-        let dispatcher = Arc::new(Dispatcher { registry, accounts, blocking, request_timeout: config.request_timeout });
+        let dispatcher = Arc::new(Dispatcher { table, accounts, blocking, request_timeout: config.request_timeout });
         let detached = Arc::new(inflight::Detached::default());
         Ok(Server { front: Arc::new(Front { config, dispatcher, detached, ids }), shares_listener: false })
     }
@@ -106,5 +108,16 @@ impl Server {
 
     pub(crate) fn dispatcher(&self) -> &Arc<Dispatcher> {
         &self.front.dispatcher
+    }
+}
+
+/// The table of methods that are built in.
+///
+/// # Errors
+/// They are not: the application was built for development mode.
+pub(crate) fn built_in(methods: Methods) -> Result<Table, StartError> {
+    match methods.development {
+        Some(development) if development.reloads => Err(StartError::Development),
+        _ => Ok(Table::BuiltIn(Registry::new(methods.table))),
     }
 }

@@ -20,7 +20,7 @@ use std::time::Instant;
 use ::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use method_sdk::host::{Accounts as _, Line};
-use method_sdk::{Connection, Error, Method, Result, Session, code};
+use method_sdk::{Connection, Error, Methods, Result, Session, code};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -32,6 +32,7 @@ use crate::config::Config;
 use crate::dispatch::{Incoming, dispatch};
 use crate::envelope::Door;
 use crate::inflight::{Detached, Inflight, Reply};
+use crate::server::built_in;
 
 /// An application under test: its methods over an empty SQLite database, which is removed with it.
 pub struct App {
@@ -62,12 +63,13 @@ impl App {
     /// Passwords are hashed with the least work argon2id allows, so that tests are quick.
     ///
     /// # Panics
-    /// There is no room for a temporary file.
-    pub async fn new(methods: &'static [Method]) -> Self {
+    /// There is no room for a temporary file, or the application was built for development mode, in which it has no methods.
+    pub async fn new(methods: impl Into<Methods>) -> Self {
         let directory = tempfile::tempdir().expect("there is room for a temporary folder");
         let config = Config { sqlite_path: directory.path().join("test.db"), ..Config::default() };
         let params = argon2::Params::new(argon2::Params::MIN_M_COST, 1, 1, None).expect("the least argon2id takes");
-        let server = Server::with_passwords(methods, config, params).await.expect("a new SQLite file can be opened");
+        let table = built_in(methods.into()).unwrap_or_else(|error| panic!("{error}"));
+        let server = Server::with_table(table, config, params).await.expect("a new SQLite file can be opened");
         App { server, _directory: directory }
     }
 

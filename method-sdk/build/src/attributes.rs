@@ -17,10 +17,10 @@ const KNOWN: [(&str, &str, &str); 4] = [
 ];
 
 /// Those that a file declares.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Attributes(BTreeMap<&'static str, Attribute>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Attribute {
     is_true: bool,
     line: usize,

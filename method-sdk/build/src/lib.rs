@@ -6,18 +6,23 @@
 //!
 //! | | |
 //! |---|---|
-//! | `tree.rs` | which files there are, and whether their names are legal (`name.rs`) |
+//! | `walk.rs` | which files there are, and whether their names are legal (`name.rs`) |
+//! | `tree.rs` | what is in them, and which of them a method needs (`references.rs`) |
 //! | `method.rs` | what one file says: its `invoke` (`function.rs`), its attributes (`attributes.rs`), its `//!` text |
 //! | `write.rs` | the Rust source of the module tree and of the table |
 //!
+//! A build reads the tree once, with [`read`]; development mode reads it again and again, with a [`Reader`].
 //! What is wrong on the way is collected as [`Problem`]s, so that one build tells all of it.
+#![forbid(unsafe_code)]
 
 mod attributes;
 mod function;
 mod method;
 mod name;
 mod problem;
+mod references;
 mod tree;
+mod walk;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -28,30 +33,69 @@ use walkdir::WalkDir;
 pub use method::Method;
 pub use name::check_name;
 pub use problem::Problem;
-pub use tree::{Tree, read};
+pub use tree::{Making, Reader, Tree, read};
+
+/// What a server in development mode has to know of its application.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Development {
+    /// The features of Cargo that the application is built with, separated by commas.
+    pub features: String,
+    /// Whether methods are compiled and loaded while the server runs, and so are not part of it.
+    pub reloads: bool,
+}
 
 /// Writes `$OUT_DIR/methods.rs` from the folder `methods` beside the `Cargo.toml`: all that a `build.rs` has to do.
 ///
 /// Cargo runs it again when a file or folder of the tree changes, comes or goes. If something is wrong with the tree,
 /// Cargo shows each problem and the build ends there.
 ///
+/// With the application's feature `dev` it prepares for development mode: where methods can be loaded while the server runs (Linux with
+/// glibc, unless `SIMPLEAPI_DEV=restart` is set), none is built in.
+///
 /// # Panics
 /// If it is not called from a build script.
 pub fn generate() {
     let methods = PathBuf::from(set_by_cargo("CARGO_MANIFEST_DIR")).join("methods");
     let target = PathBuf::from(set_by_cargo("OUT_DIR")).join("methods.rs");
-    watch(&methods);
-    let problems = match read(&methods) {
-        Ok(tree) => match fs::write(&target, tree.source()) {
-            Ok(()) => return,
-            Err(error) => vec![format!("{}: {error}", target.display())],
-        },
-        Err(problems) => problems.iter().map(Problem::to_string).collect(),
-    };
-    for problem in problems {
-        tell_cargo("error", &problem);
+    let source = development().map_err(|problem| vec![problem]).and_then(|development| {
+        if development.as_ref().is_some_and(|development| development.reloads) {
+            tell_cargo("rerun-if-changed", "build.rs");
+            return Ok(write::source(&[], &[], development.as_ref()));
+        }
+        watch(&methods);
+        let tree = read(&methods).map_err(|problems| problems.iter().map(Problem::to_string).collect::<Vec<_>>())?;
+        Ok(tree.source(development.as_ref()))
+    });
+    let written = source
+        .and_then(|source| fs::write(&target, source).map_err(|error| vec![format!("{}: {error}", target.display())]));
+    for problem in written.as_ref().err().into_iter().flatten() {
+        tell_cargo("error", problem);
     }
-    process::exit(1);
+    if written.is_err() {
+        process::exit(1);
+    }
+}
+
+/// Whether this is a build for development mode, and then what Cargo and the linker have to know.
+fn development() -> Result<Option<Development>, String> {
+    if env::var_os("CARGO_FEATURE_DEV").is_none() {
+        return Ok(None);
+    }
+    if env::var("PROFILE").is_ok_and(|profile| profile == "release") {
+        return Err("the feature `dev` is development mode, which is never part of a release build".to_owned());
+    }
+    tell_cargo("rerun-if-env-changed", "SIMPLEAPI_DEV");
+    let is = |variable: &str, value: &str| env::var(variable).is_ok_and(|is| is == value);
+    let can_load = is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu");
+    if can_load {
+        // Where the SDK's and Rust's own shared libraries are, for a server that Cargo does not start.
+        let rust = process::Command::new(set_by_cargo("RUSTC")).args(["--print", "target-libdir"]).output();
+        let rust = rust.map_err(|error| format!("rustc does not say where its libraries are: {error}"))?;
+        let rust = String::from_utf8_lossy(&rust.stdout).trim().to_owned();
+        tell_cargo("rustc-link-arg-bins", &format!("-Wl,-rpath,$ORIGIN:$ORIGIN/deps:{rust}"));
+    }
+    let features = env::var("CARGO_CFG_FEATURE").unwrap_or_default();
+    Ok(Some(Development { features, reloads: can_load && !is("SIMPLEAPI_DEV", "restart") }))
 }
 
 fn set_by_cargo(variable: &str) -> std::ffi::OsString {

@@ -1,6 +1,5 @@
 //! One file: from its text to the method it is, or to all that is wrong with it.
 
-use std::fs;
 use std::path::PathBuf;
 
 use syn::{AttrStyle, Attribute, Expr, ExprLit, Lit, Meta};
@@ -9,10 +8,10 @@ use crate::Problem;
 use crate::attributes::{self, Attributes};
 use crate::function::{Invoke, read_hook, read_invoke};
 use crate::problem::Problems;
-use crate::tree::Module;
+use crate::walk::Module;
 
 /// A method, as its file declares it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Method {
     /// Its name, such as `account.login`.
     pub name: String,
@@ -26,7 +25,8 @@ pub struct Method {
     pub(crate) has_hook: bool,
 }
 
-pub(crate) fn read(module: &Module) -> Result<Method, Vec<Problem>> {
+/// Reads a file's `text`, or why there is none.
+pub(crate) fn read(module: &Module, text: Result<&str, &String>) -> Result<Method, Vec<Problem>> {
     let mut problems = Problems::of(&module.file);
     let mut method = Method {
         name: module.segments.join("."),
@@ -37,10 +37,10 @@ pub(crate) fn read(module: &Module) -> Result<Method, Vec<Problem>> {
         is_async: true,
         has_hook: false,
     };
-    match fs::read_to_string(&module.path) {
+    match text {
         // A file that is no Rust is a method like most, so that rustc comes to it and says why.
         Ok(text) => {
-            if let Ok(syntax) = syn::parse_file(&text) {
+            if let Ok(syntax) = syn::parse_file(text) {
                 method.learn(&syntax, &mut problems);
             }
         }

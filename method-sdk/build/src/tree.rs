@@ -1,31 +1,52 @@
-//! The tree: which files there are, and whether each of them may be called what it is called.
+//! The tree: its files, what is in them, and which of them a method needs.
 
-use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
+use std::{fs, io};
 
-use walkdir::{DirEntry, WalkDir};
+use crate::references::{self, Reference};
+use crate::walk::{Module, Walk};
+use crate::{Development, Method, Problem, method, write};
 
-use crate::name::{check_segment, check_whole};
-use crate::{Method, Problem, method, write};
+/// A file whose last change is at least this old cannot change again without another time of change, on any file system.
+const SETTLED: Duration = Duration::from_secs(2);
 
-/// A tree of method files in which nothing is wrong.
+/// Reads a tree again and again: a file is opened only if it has changed, and parsed only if its text has.
+#[derive(Debug)]
+pub struct Reader {
+    methods: PathBuf,
+    files: HashMap<PathBuf, Arc<File>>,
+}
+
+/// A tree of method files, without those in which something is wrong.
 #[derive(Debug)]
 pub struct Tree {
     modules: Vec<Module>,
+    files: Vec<Arc<File>>,
     folders: BTreeSet<PathBuf>,
     methods: Vec<Method>,
+    problems: BTreeSet<Problem>,
 }
 
-/// One file: a method, or shared code.
+/// What has been read of a file.
 #[derive(Debug)]
-pub(crate) struct Module {
-    /// Absolute, for `#[path]`.
-    pub(crate) path: PathBuf,
-    /// From the tree's own folder on, for people: `methods/account/login.rs`.
-    pub(crate) file: PathBuf,
-    /// `account` and `login`.
-    pub(crate) segments: Vec<String>,
+struct File {
+    stamp: Option<Stamp>,
+    text: Result<String, String>,
+    /// As a method; of shared code it is not asked.
+    method: OnceLock<Result<Method, Vec<Problem>>>,
+    references: OnceLock<Vec<Reference>>,
+}
+
+/// What shows that a file has changed.
+#[derive(Debug, PartialEq)]
+struct Stamp {
+    changed: SystemTime,
+    length: u64,
 }
 
 /// Reads the tree of methods in the folder `methods`.
@@ -43,25 +64,93 @@ pub(crate) struct Module {
 /// assert_eq!(problems[0].to_string(), "methods/greet.rs:1: `invoke` is private; write `pub` before it");
 /// ```
 pub fn read(methods: &Path) -> Result<Tree, Vec<Problem>> {
-    let mut walk = Walk::over(methods);
-    let mut methods = Vec::new();
-    for module in walk.modules.iter().filter(|module| !module.is_shared()) {
-        match method::read(module) {
-            Ok(method) => methods.push(method),
-            Err(problems) => walk.problems.extend(problems),
+    let tree = Reader::new(methods).read();
+    if tree.problems.is_empty() { Ok(tree) } else { Err(tree.problems.into_iter().collect()) }
+}
+
+impl Reader {
+    /// A reader of the tree in the folder `methods`.
+    pub fn new(methods: &Path) -> Self {
+        Reader { methods: methods.to_owned(), files: HashMap::new() }
+    }
+
+    /// The tree as it is now. What is wrong with it is in [`Tree::problems`].
+    pub fn read(&mut self) -> Tree {
+        let Walk { modules, folders, problems, .. } = Walk::over(&self.methods);
+        let files: HashMap<_, _> =
+            modules.iter().map(|module| (module.path.clone(), self.file(&module.path))).collect();
+        self.files = files;
+        let mut tree = Tree { modules: Vec::new(), files: Vec::new(), folders, methods: Vec::new(), problems };
+        for module in modules {
+            let file = self.files[&module.path].clone();
+            if !module.is_shared() {
+                match file.method(&module) {
+                    Ok(method) => tree.methods.push(method.clone()),
+                    Err(problems) => tree.problems.extend(problems.iter().cloned()),
+                }
+            }
+            tree.modules.push(module);
+            tree.files.push(file);
+        }
+        tree.leave_out_what_is_wrong();
+        tree.methods.sort_by(|one, other| one.name.cmp(&other.name));
+        tree
+    }
+
+    fn file(&self, path: &Path) -> Arc<File> {
+        let stamp = Stamp::of(path);
+        let known = self.files.get(path);
+        if let Some(known) = known.filter(|known| known.stamp.is_some() && known.stamp == stamp) {
+            return known.clone();
+        }
+        let text = fs::read_to_string(path).map_err(|error: io::Error| error.to_string());
+        match known.filter(|known| known.text == text) {
+            // The text is the same, and so is what has been learnt of it.
+            Some(known) => {
+                Arc::new(File { stamp, text, method: known.method.clone(), references: known.references.clone() })
+            }
+            None => Arc::new(File { stamp, text, method: OnceLock::new(), references: OnceLock::new() }),
         }
     }
-    if !walk.problems.is_empty() {
-        return Err(walk.problems.into_iter().collect());
+}
+
+impl Stamp {
+    /// `None` if the file may change without another stamp.
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = fs::metadata(path).ok()?;
+        let changed = metadata.modified().ok()?;
+        let age = SystemTime::now().duration_since(changed).ok()?;
+        (age >= SETTLED).then(|| Stamp { changed, length: metadata.len() })
     }
-    methods.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(Tree { modules: walk.modules, folders: walk.folders, methods })
+}
+
+impl File {
+    fn method(&self, module: &Module) -> &Result<Method, Vec<Problem>> {
+        self.method.get_or_init(|| method::read(module, self.text.as_deref()))
+    }
+
+    fn references(&self) -> &[Reference] {
+        self.references.get_or_init(|| self.text.as_deref().map(references::read).unwrap_or_default())
+    }
 }
 
 impl Tree {
     /// The Rust source of the module tree and of `pub fn methods()`, for `include!` at the root of a crate.
-    pub fn source(&self) -> String {
-        write::source(&self.modules, &self.methods)
+    pub fn source(&self, development: Option<&Development>) -> String {
+        write::source(&self.modules.iter().collect::<Vec<_>>(), &self.methods.iter().collect::<Vec<_>>(), development)
+    }
+
+    /// The Rust source of a library that holds these methods, what they need of the tree, and those other files that are `wanted`.
+    /// A server in development mode compiles and loads it: `key`, of letters and digits, is what it recognises it by.
+    pub fn plugin(&self, names: &BTreeSet<&str>, wanted: impl Fn(&Path) -> bool, key: &str) -> String {
+        let methods: Vec<&Method> = self.methods.iter().filter(|method| names.contains(&*method.name)).collect();
+        let places = self.places();
+        let mut needed: BTreeSet<usize> =
+            (0..self.modules.len()).filter(|index| wanted(&self.modules[*index].file)).collect();
+        for method in &methods {
+            needed.extend(self.needs(method, &places).modules);
+        }
+        write::plugin(&needed.into_iter().map(|index| &self.modules[index]).collect::<Vec<_>>(), &methods, key)
     }
 
     /// The methods, sorted by name.
@@ -69,120 +158,108 @@ impl Tree {
         &self.methods
     }
 
+    /// What is wrong: the files that it is in are left out of everything else.
+    pub fn problems(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.iter()
+    }
+
     /// The tree's own folder, and then those below it that hold methods or shared code: absolute and sorted.
     pub fn directories(&self) -> impl Iterator<Item = &Path> {
         self.folders.iter().map(PathBuf::as_path)
     }
-}
 
-impl Module {
-    fn is_shared(&self) -> bool {
-        self.segments.iter().any(|segment| segment.starts_with('_'))
-    }
-}
-
-/// What has been met on the way through the folders.
-struct Walk {
-    root: PathBuf,
-    /// In the order of the folders, so that those of one folder stand together.
-    modules: Vec<Module>,
-    folders: BTreeSet<PathBuf>,
-    /// A set, because a folder with a wrong name is met again with each file in it.
-    problems: BTreeSet<Problem>,
-}
-
-impl Walk {
-    fn over(methods: &Path) -> Self {
-        // Only an empty path has no absolute form; it is reported as a folder that is not there.
-        let root = std::path::absolute(methods).unwrap_or_default();
-        let mut walk = Walk {
-            root: root.clone(),
-            modules: Vec::new(),
-            folders: BTreeSet::from([root.clone()]),
-            problems: BTreeSet::new(),
+    /// What each method is made of, by its name.
+    pub fn makings(&self) -> BTreeMap<&str, Making<'_>> {
+        let places = self.places();
+        let making = |method: &Method| {
+            let Needs { modules, includes } = self.needs(method, &places);
+            let mut fingerprint = DefaultHasher::new();
+            for index in &modules {
+                self.modules[*index].file.hash(&mut fingerprint);
+                self.files[*index].text.hash(&mut fingerprint);
+            }
+            for include in &includes {
+                fs::read(include).ok().hash(&mut fingerprint);
+            }
+            let files = modules.into_iter().map(|index| self.modules[index].file.as_path()).collect();
+            Making { fingerprint: fingerprint.finish(), files }
         };
-        if !root.is_dir() {
-            let advice = "make it, and in it a file for each method, such as `greet.rs`";
-            walk.problem(&root, format!("there is no such folder; {advice}"));
-            return walk;
+        self.methods.iter().map(|method| (&*method.name, making(method))).collect()
+    }
+
+    fn leave_out_what_is_wrong(&mut self) {
+        // A problem may be a folder's.
+        let wrong: BTreeSet<&Path> = self.problems.iter().map(|problem| problem.file.as_path()).collect();
+        let is_good = |file: &Path| !file.ancestors().any(|part| wrong.contains(part));
+        let (modules, files) = (std::mem::take(&mut self.modules), std::mem::take(&mut self.files));
+        (self.modules, self.files) = modules.into_iter().zip(files).filter(|(module, _)| is_good(&module.file)).unzip();
+        self.methods.retain(|method| is_good(&method.file));
+    }
+
+    /// Where which module is, by its path in the crate.
+    fn places(&self) -> Places<'_> {
+        let mut places = Places::new();
+        for (index, module) in self.modules.iter().enumerate() {
+            for length in 0..=module.segments.len() {
+                places.entry(&module.segments[..length]).or_default().push(index);
+            }
         }
-        if root.to_str().is_none() {
-            walk.problem(&root, "the path to it is not UTF-8, so that Rust cannot be told of it; move the project");
-        }
-        let entries = WalkDir::new(&root).min_depth(1).sort_by_file_name();
-        for entry in entries.into_iter().filter_entry(|entry| !is_hidden(entry)) {
-            match entry {
-                Ok(entry) => walk.meet(&entry),
-                Err(error) => {
-                    let place = error.path().unwrap_or(&root).to_owned();
-                    walk.problem(&place, format!("it cannot be read: {error}"));
+        places
+    }
+
+    fn needs(&self, method: &Method, places: &Places<'_>) -> Needs {
+        let own = places.get(&method.segments[..]).into_iter().flatten().copied();
+        let mut open: Vec<usize> = own.collect();
+        let mut needs = Needs::default();
+        while let Some(index) = open.pop() {
+            if !needs.modules.insert(index) {
+                continue;
+            }
+            let Module { path, segments, .. } = &self.modules[index];
+            for reference in self.files[index].references() {
+                match reference {
+                    Reference::Crate(rest) => open.extend(find(places, &[], rest)),
+                    Reference::Super(levels, rest) => {
+                        let above = segments.len().saturating_sub(*levels);
+                        open.extend(find(places, &segments[..above], rest));
+                    }
+                    Reference::Include(file) => {
+                        needs.includes.extend(path.parent().map(|folder| folder.join(file)));
+                    }
                 }
             }
         }
-        walk.find_files_beside_folders();
-        walk
-    }
-
-    fn meet(&mut self, entry: &DirEntry) {
-        let path = entry.path();
-        if entry.file_type().is_dir() || path.extension() != Some(OsStr::new("rs")) {
-            return;
-        }
-        if entry.path_is_symlink() {
-            return self.problem(path, "it is a symbolic link, and those are not followed; put the file itself here");
-        }
-        let mut above: Vec<&Path> = path.ancestors().skip(1).take(entry.depth()).collect();
-        self.folders.extend(above.iter().copied().map(Path::to_owned));
-        // The last of them is the tree's own folder, which may have any name.
-        above.pop();
-        let mut segments: Vec<String> =
-            above.into_iter().rev().map(|folder| self.segment(folder, "folder", "/")).collect();
-        segments.push(self.segment(path, "file", ".rs"));
-        if let Err(sentence) = check_whole(&segments) {
-            self.problem(path, format!("{sentence}; rename the file"));
-        }
-        // Also with a wrong name, so that what is wrong in the file is told in the same breath.
-        self.modules.push(Module { path: path.to_owned(), file: self.shown(path), segments });
-    }
-
-    /// The name of a file or folder as a part of a method's name.
-    fn segment(&mut self, path: &Path, kind: &str, ending: &str) -> String {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let name = name.strip_suffix(ending).unwrap_or(&name);
-        if let Err(fault) = check_segment(name) {
-            let advice = match fault.instead {
-                Some(instead) => format!("rename it to `{instead}{ending}`"),
-                None => format!("rename the {kind}"),
-            };
-            self.problem(path, format!("{}; {advice}", fault.what));
-        }
-        name.to_owned()
-    }
-
-    /// A module has one file, and what `super::` means in it must not be a riddle.
-    fn find_files_beside_folders(&mut self) {
-        let beside = |path: &&PathBuf| self.folders.contains(&path.with_extension(""));
-        let files: Vec<PathBuf> = self.modules.iter().map(|module| &module.path).filter(beside).cloned().collect();
-        for file in files {
-            let rule = "a name is either a method or a folder of methods";
-            self.problem(
-                &file,
-                format!("there is a folder of the same name beside it, and {rule}; rename one of them"),
-            );
-        }
-    }
-
-    fn problem(&mut self, path: &Path, sentence: impl Into<String>) {
-        self.problems.insert(Problem { file: self.shown(path), line: None, sentence: sentence.into() });
-    }
-
-    /// The path as people know it: from the tree's own folder on.
-    fn shown(&self, path: &Path) -> PathBuf {
-        path.strip_prefix(self.root.parent().unwrap_or(&self.root)).unwrap_or(path).to_owned()
+        needs
     }
 }
 
-/// An editor's own, `.git` and the like.
-fn is_hidden(entry: &DirEntry) -> bool {
-    entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".")
+/// What a method is made of.
+#[derive(Debug)]
+pub struct Making<'a> {
+    /// Another number if anything in it is another, in its own file or in what that refers to. Of use within one process.
+    pub fingerprint: u64,
+    /// Its file, and those that it needs, as [`Method::file`] names them.
+    pub files: BTreeSet<&'a Path>,
+}
+
+/// The modules at and below each path: for a file one, for a folder all in it.
+type Places<'a> = HashMap<&'a [String], Vec<usize>>;
+
+#[derive(Default)]
+struct Needs {
+    modules: BTreeSet<usize>,
+    includes: BTreeSet<PathBuf>,
+}
+
+/// The modules that a path from `base` on may mean: a file, or all of the folder at which it leaves the tree.
+fn find<'a>(places: &'a Places<'_>, base: &[String], rest: &[String]) -> &'a [usize] {
+    let mut whole = base.to_vec();
+    for segment in rest {
+        whole.push(segment.clone());
+        if !places.contains_key(&whole[..]) {
+            whole.pop();
+            break;
+        }
+    }
+    places.get(&whole[..]).map_or(&[], |modules| modules)
 }

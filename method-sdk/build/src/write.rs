@@ -3,22 +3,51 @@
 //! What is generated beside the tree has a `·` in its name, which no method has, so that nothing can clash with a method.
 //! Each row and wrapper is one line that ends with its file: an error in it is traced back by that.
 
-use crate::Method;
-use crate::tree::Module;
+use crate::walk::Module;
+use crate::{Development, Method};
 
 const NONE: &str = "::std::option::Option::None";
 
-/// Writes it for `methods`, which are sorted, in the tree of `modules`, where those of one folder stand together.
-pub(crate) fn source(modules: &[Module], methods: &[Method]) -> String {
+const METHODS: &str = "pub fn methods() -> ::method_sdk::Methods";
+
+/// Writes it for an application: `methods`, which are sorted, in the tree of `modules`, where those of one folder stand together.
+pub(crate) fn source(modules: &[&Module], methods: &[&Method], development: Option<&Development>) -> String {
     let mut out = String::from("// Written by method-build from the files in `methods/`: change those.\n");
-    module_tree(modules, 0, &mut out);
-    out += "\n#[allow(non_camel_case_types, reason = \"rustc's messages then name the method as people do\")]\n";
-    block(&mut out, "mod method·names", methods.iter().map(marker));
-    out += "\n#[allow(non_snake_case, clippy::all, reason = \"nobody reads or edits it\")]\n";
-    block(&mut out, "mod method·calls", calls(methods));
+    table(modules, methods, &mut out);
+    let development = match development {
+        None => NONE.to_owned(),
+        Some(Development { features, reloads }) => format!(
+            "::std::option::Option::Some(::method_sdk::Development {{ directory: env!(\"CARGO_MANIFEST_DIR\"), features: {}, reloads: {reloads} }})",
+            literal(features),
+        ),
+    };
     out += "\n/// The methods of this application, sorted by name.\n";
-    block(&mut out, "pub fn methods() -> &'static [::method_sdk::Method]", ["method·calls::TABLE".to_owned()]);
+    let methods = format!("::method_sdk::Methods {{ table: method·calls::TABLE, development: {development} }}");
+    block(&mut out, METHODS, [methods]);
     out
+}
+
+/// Writes it for a library that a server in development mode loads. `key` is for the server to recognise it by, before it trusts in
+/// anything else of it.
+pub(crate) fn plugin(modules: &[&Module], methods: &[&Method], key: &str) -> String {
+    let mut out = String::from("// Written in development mode from the files in `methods/`.\n");
+    table(modules, methods, &mut out);
+    out += &format!("#[unsafe(no_mangle)]\npub static SIMPLEAPI_KEY: [u8; {}] = *b\"{key}\\0\";\n", key.len() + 1);
+    out += "#[unsafe(no_mangle)]\n";
+    block(
+        &mut out,
+        "pub fn simpleapi_methods() -> &'static [::method_sdk::Method]",
+        ["method·calls::TABLE".to_owned()],
+    );
+    out
+}
+
+fn table(modules: &[&Module], methods: &[&Method], out: &mut String) {
+    module_tree(modules, 0, out);
+    *out += "\n#[allow(non_camel_case_types, reason = \"rustc's messages then name the method as people do\")]\n";
+    block(out, "mod method·names", methods.iter().copied().map(marker));
+    *out += "\n#[allow(non_snake_case, clippy::all, reason = \"nobody reads or edits it\")]\n";
+    block(out, "mod method·calls", calls(methods));
 }
 
 fn block(out: &mut String, head: &str, lines: impl IntoIterator<Item = String>) {
@@ -32,7 +61,7 @@ fn block(out: &mut String, head: &str, lines: impl IntoIterator<Item = String>) 
     *out += "}\n";
 }
 
-fn module_tree(modules: &[Module], depth: usize, out: &mut String) {
+fn module_tree(modules: &[&Module], depth: usize, out: &mut String) {
     let indent = "    ".repeat(depth);
     for siblings in modules.chunk_by(|one, other| one.segments[depth] == other.segments[depth]) {
         let name = &siblings[0].segments[depth];
@@ -61,7 +90,7 @@ fn marker(method: &Method) -> String {
     format!("pub(super) enum {} {{}} // {}", identifier(method), method.file.display())
 }
 
-fn calls(methods: &[Method]) -> Vec<String> {
+fn calls(methods: &[&Method]) -> Vec<String> {
     let mut lines = Vec::new();
     if !methods.is_empty() {
         lines.push("use super::method·names as n;".to_owned());
@@ -74,7 +103,7 @@ fn calls(methods: &[Method]) -> Vec<String> {
         }
     }
     lines.push("pub(super) static TABLE: &[::method_sdk::Method] = &[".to_owned());
-    lines.extend(methods.iter().map(row));
+    lines.extend(methods.iter().copied().map(row));
     lines.push("];".to_owned());
     lines
 }

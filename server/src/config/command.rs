@@ -10,8 +10,8 @@ use super::{KEYS, Key, Setting, Settings, names, nearest};
 
 const CONFIG: &str = "config";
 const VERSION: &str = "version";
-/// The one option that belongs to one command.
-const FROM: &str = "from";
+/// The options that belong to one command.
+const OF_COMMANDS: [&str; 3] = ["dev_restart", "dev_unsafe", "from"];
 
 const HELP: &str = "`server --help` lists all";
 
@@ -43,6 +43,8 @@ pub enum Command {
         /// Name of the method, such as `a.b.c`
         name: String,
     },
+    /// Development mode: a saved method is live at once; needs a build with the feature `dev`, such as `cargo dev` makes
+    Dev(Dev),
     /// Verifies the configuration and the database
     Check,
     /// Makes, changes, removes and lists accounts; a password is asked for, or is the first line of standard input
@@ -53,6 +55,17 @@ pub enum Command {
         #[structopt(long, value_name = "URL")]
         from: String,
     },
+}
+
+/// How development mode is to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, StructOpt)]
+pub struct Dev {
+    /// Listens on an address that other machines can reach: whoever can call is told what does not compile, and why
+    #[structopt(long = "dev_unsafe")]
+    pub dev_unsafe: bool,
+    /// Rebuilds and restarts by itself after a change that cannot be loaded: of Cargo.toml, src/ or the server
+    #[structopt(long = "dev_restart")]
+    pub dev_restart: bool,
 }
 
 /// What to do with accounts.
@@ -161,7 +174,7 @@ fn with_underscores(arg: OsString) -> OsString {
 fn unknown(arg: &OsString) -> Option<String> {
     let arg = arg.to_string_lossy();
     let name = arg.strip_prefix("--")?.split('=').next()?;
-    let known = || names().chain([CONFIG, VERSION, FROM, "help"]);
+    let known = || names().chain([CONFIG, VERSION, "help"]).chain(OF_COMMANDS);
     if name.is_empty() || known().any(|known| known == name) {
         return None;
     }

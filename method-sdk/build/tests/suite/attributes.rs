@@ -81,7 +81,7 @@ fn an_async_invoke_cannot_be_blocking() {
     let sentence = "2: `BLOCKING` is for an `invoke` that is not `async`; use `tokio::task::spawn_blocking` inside or drop the `async`";
     assert_eq!(with("pub const BLOCKING: bool = true;"), [sentence]);
     assert_eq!(with("pub const BLOCKING: bool = false;"), [""; 0]);
-    let source = tree(&[("greet.rs", &format!("{SYNC}pub const BLOCKING: bool = true;"))]).source();
+    let source = tree(&[("greet.rs", &format!("{SYNC}pub const BLOCKING: bool = true;"))]).source(None);
     assert!(source.contains("g::Invoke::Blocking(greet·)"));
 }
 

@@ -34,7 +34,7 @@ fn it_writes_the_source_and_watches_every_folder_and_file() {
     let output = run(folder.path());
     assert!(output.status.success(), "{output:?}");
     let source = fs::read_to_string(folder.path().join("methods.rs")).unwrap();
-    assert_eq!(source, method_build::read(&folder.path().join("methods")).unwrap().source());
+    assert_eq!(source, method_build::read(&folder.path().join("methods")).unwrap().source(None));
     let mut watched = told(&output, "cargo::rerun-if-changed=");
     watched.sort();
     let expected = ["", "/account", "/account/login.rs", "/greet.rs", "/pages", "/pages/x.html"];

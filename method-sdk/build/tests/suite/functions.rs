@@ -83,7 +83,7 @@ fn all_that_is_wrong_with_one_function_is_told() {
 
 #[test]
 fn the_first_of_several_invokes_is_taken() {
-    let source = tree(&[("greet.rs", &format!("#[cfg(unix)]\n{SYNC}#[cfg(not(unix))]\n{ASYNC}"))]).source();
+    let source = tree(&[("greet.rs", &format!("#[cfg(unix)]\n{SYNC}#[cfg(not(unix))]\n{ASYNC}"))]).source(None);
     assert!(source.contains("g::Invoke::Sync(greet·)"));
 }
 
@@ -91,13 +91,13 @@ fn the_first_of_several_invokes_is_taken() {
 fn async_is_seen_in_both_its_forms() {
     let future = "pub fn invoke(h: &mut H, p: P) -> impl Send + std::future::Future<Output = R> { a() }";
     for (text, kind) in [(ASYNC, "Async"), (SYNC, "Sync"), (future, "Async")] {
-        assert!(tree(&[("greet.rs", text)]).source().contains(&format!("g::Invoke::{kind}(greet·)")), "{text}");
+        assert!(tree(&[("greet.rs", text)]).source(None).contains(&format!("g::Invoke::{kind}(greet·)")), "{text}");
     }
 }
 
 #[test]
 fn a_file_that_is_no_rust_is_left_to_rustc() {
-    let source = tree(&[("greet.rs", "pub fn invoke(")]).source();
+    let source = tree(&[("greet.rs", "pub fn invoke(")]).source(None);
     assert!(source.contains("g::Invoke::Async(greet·)"));
 }
 

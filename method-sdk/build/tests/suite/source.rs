@@ -20,7 +20,7 @@ fn the_tree_is_rust_and_nested_as_the_folders_are() {
         ("std.rs", ASYNC),
     ]);
     let methods = folder.path().join("methods");
-    let source = method_build::read(&methods).unwrap().source();
+    let source = method_build::read(&methods).unwrap().source(None);
     syn::parse_file(&source).unwrap();
     let place = |file: &str| format!("#[path = {:?}]", methods.join(file));
     let expected = [
@@ -46,7 +46,7 @@ fn an_async_method_has_a_marker_a_wrapper_a_hook_and_a_row() {
     let attributes = "pub const AUTHENTICATED: bool = true;\npub const TIMEOUT_SECONDS: u64 = 5;\n";
     let source =
         tree(&[("account/login.rs", &format!("//! Says \"hi\".\n{ASYNC}{HOOK}{attributes}")), ("greet.rs", SYNC)])
-            .source();
+            .source(None);
     syn::parse_file(&source).unwrap();
     let expected = [
         "pub(super) enum account·login {}",
@@ -68,7 +68,7 @@ fn an_async_method_has_a_marker_a_wrapper_a_hook_and_a_row() {
 
 #[test]
 fn a_sync_method_is_called_in_place() {
-    let source = tree(&[("greet.rs", SYNC)]).source();
+    let source = tree(&[("greet.rs", SYNC)]).source(None);
     let expected = [
         "pub(super) enum greet· {}",
         "pub(super) fn greet·(h: &mut g::Handler, p: g::Input<'_>) -> g::Outcome { g::answered::<n::greet·, _>(\
@@ -81,29 +81,29 @@ fn a_sync_method_is_called_in_place() {
 
 #[test]
 fn shared_code_is_in_the_tree_and_not_in_the_table() {
-    let source = tree(&[("_db/rows.rs", ""), ("greet.rs", ASYNC)]).source();
+    let source = tree(&[("_db/rows.rs", ""), ("greet.rs", ASYNC)]).source(None);
     assert!(source.contains("pub mod _db {"));
     assert_eq!(lines_of("_db/rows.rs", &source), [""; 0]);
 }
 
 #[test]
 fn rows_are_sorted_by_name_and_not_by_path() {
-    let source = tree(&[("a_b.rs", ASYNC), ("a/z.rs", ASYNC), ("a0.rs", ASYNC)]).source();
+    let source = tree(&[("a_b.rs", ASYNC), ("a/z.rs", ASYNC), ("a0.rs", ASYNC)]).source(None);
     let at = |name: &str| source.find(&format!("name: \"{name}\"")).unwrap();
     assert!(at("a.z") < at("a0") && at("a0") < at("a_b"));
 }
 
 #[test]
 fn an_empty_tree_has_an_empty_table() {
-    let source = tree(&[]).source();
+    let source = tree(&[]).source(None);
     syn::parse_file(&source).unwrap();
-    assert!(source.contains("pub fn methods() -> &'static [::method_sdk::Method]"));
+    assert!(source.contains("pub fn methods() -> ::method_sdk::Methods"));
     assert!(!source.contains("use "), "nothing is imported for nobody");
 }
 
 #[test]
 fn all_that_is_generated_beside_the_tree_is_out_of_reach_of_names() {
-    let source = tree(&[("methods.rs", ASYNC), ("account/login.rs", ASYNC)]).source();
+    let source = tree(&[("methods.rs", ASYNC), ("account/login.rs", ASYNC)]).source(None);
     let items = syn::parse_file(&source).unwrap().items;
     let modules: Vec<String> = items
         .iter()

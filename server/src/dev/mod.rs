@@ -1,0 +1,249 @@
+//! Development mode: a method whose file is saved is live at once, in the server that runs, with its sessions and calls.
+//!
+//! In the order in which a saved file passes them:
+//!
+//! | file | |
+//! |---|---|
+//! | `watch.rs` | what has been saved |
+//! | `reload.rs` | which methods that changes |
+//! | `compile.rs`, `diagnostics.rs` | rustc, and what it says |
+//! | `load.rs` | a library into this process, for good |
+//! | `live.rs` | the methods, as calls find them |
+//! | `terminal.rs` | what the developer sees |
+//!
+//! `cargo.rs` knows how the application is built, `sdk.rs` which shared library the process and its methods have in common, and
+//! `restart.rs` what to do about a change that cannot be loaded.
+
+mod cargo;
+mod compile;
+mod diagnostics;
+mod live;
+#[allow(unsafe_code, reason = "a library is loaded, and called across the boundary")]
+mod load;
+mod reload;
+mod restart;
+mod sdk;
+mod terminal;
+mod watch;
+
+use std::net::{IpAddr, TcpListener};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use method_sdk::{Development, Method, Methods};
+use tokio::sync::oneshot;
+
+use crate::config::{Config, Dev};
+use crate::passwords::Passwords;
+use crate::process::{self, Socket, block_on, fail, refuse};
+use crate::server::built_in;
+use crate::table::Table;
+use crate::{Server, log};
+
+use cargo::Application;
+use compile::Compiler;
+use reload::Reloader;
+use watch::{Changes, Watch};
+
+pub(crate) use live::Live;
+pub(crate) use terminal::Lines;
+
+/// A restart waits for calls in flight no longer than this: whoever develops waits too.
+const LONGEST_DRAIN: Duration = Duration::from_secs(5);
+const LONGEST_DELAY: Duration = Duration::from_millis(200);
+
+/// How a server in development mode ends.
+enum End {
+    Stopped,
+    /// Another program is to take its place on this socket.
+    Restart(Application, TcpListener),
+}
+
+/// Serves, and follows what is saved, until it is told to stop.
+pub(crate) fn run(methods: Methods, config: Config, options: &Dev) -> ExitCode {
+    let Some(development) = methods.development else {
+        return refuse(
+            "this application is not built for development mode: its Cargo.toml needs the feature `dev = [\"simpleapi-server/dev\"]`, to be built with `--features dev`",
+        );
+    };
+    if let Err(problem) = refuse_strangers(config.address, options) {
+        return refuse(&problem);
+    }
+    let lines = Lines::for_stderr();
+    let guard = log::init_for_development(&config, lines);
+    process::raise_descriptor_limit();
+    let end = block_on(serve(methods, development, config, options.dev_restart, lines, options));
+    drop(guard);
+    match end {
+        Ok(End::Stopped) => ExitCode::SUCCESS,
+        Ok(End::Restart(application, listener)) => {
+            let Err(problem) = restart::become_new(&application, &listener);
+            fail(&problem)
+        }
+        Err(problem) => fail(&problem),
+    }
+}
+
+/// Whoever can call a server in development mode is shown parts of its source when it does not compile.
+fn refuse_strangers(address: IpAddr, options: &Dev) -> Result<(), String> {
+    if address.is_loopback() || options.dev_unsafe {
+        return Ok(());
+    }
+    Err(format!(
+        "development mode shows its callers what does not compile, and {address} is not of this machine alone; if that is meant, say --dev_unsafe too"
+    ))
+}
+
+async fn serve(
+    methods: Methods,
+    development: Development,
+    config: Config,
+    restarts: bool,
+    lines: Lines,
+    options: &Dev,
+) -> Result<End, String> {
+    let started = Instant::now();
+    let application = Application::new(&development)?;
+    let live = Arc::new(Live::default());
+    let reloader = if development.reloads {
+        let compiler = Compiler::new(&application)?;
+        Some(Reloader::new(&application.methods(), compiler, live.clone()))
+    } else {
+        None
+    };
+    let table = if development.reloads {
+        Table::Live(live.clone())
+    } else {
+        built_in(methods).map_err(|error| error.to_string())?
+    };
+    let config = Config {
+        shutdown_delay: config.shutdown_delay.min(LONGEST_DELAY),
+        drain_timeout: config.drain_timeout.min(LONGEST_DRAIN),
+        ..config
+    };
+    let server =
+        Server::with_table(table, config.clone(), Passwords::params()).await.map_err(|error| error.to_string())?;
+    // The socket stays open when the server ends, for the one that takes its place.
+    let server = server.sharing_its_listener();
+    let Socket { listener, .. } = process::listen(&config).await?;
+    let system = |error: std::io::Error| error.to_string();
+    let address = listener.local_addr().map_err(system)?;
+    refuse_strangers(address.ip(), options)?;
+    let listener = listener.into_std().map_err(system)?;
+    let kept = listener.try_clone().map_err(system)?;
+
+    // Before the first look at the files, so that nothing is missed in between.
+    let (watch, warning) = Watch::new(&application.directory);
+    if let Some(warning) = warning {
+        lines.note(&warning);
+    }
+    let follower = Follower { application: application.clone(), reloader, watch, lines, restarts, listens: false };
+    let follower =
+        tokio::task::spawn_blocking(move || follower.start(started)).await.map_err(|error| error.to_string())??;
+
+    let (told, restart) = oneshot::channel();
+    std::thread::spawn(move || follower.follow(told));
+    let database = server.dispatcher().accounts.store().connection().db().kind();
+    let count = if development.reloads { live.names().len() } else { methods.table.len() };
+    tracing::info!(methods = count, database, "listening on http://{address}");
+
+    let stop = process::told_to_stop().map_err(system)?;
+    let mut is_restart = false;
+    let shutdown = async {
+        tokio::select! {
+            () = stop => {}
+            // The sender is dropped if nothing can be watched; then there is no restart to wait for.
+            () = async { if restart.await.is_err() { std::future::pending().await } } => is_restart = true,
+        }
+    };
+    let listener = tokio::net::TcpListener::from_std(listener).map_err(system)?;
+    server.run(listener, shutdown).await;
+    Ok(if is_restart { End::Restart(application, kept) } else { End::Stopped })
+}
+
+/// What follows the files.
+struct Follower {
+    application: Application,
+    /// None where methods are built in and any change wants a restart.
+    reloader: Option<Reloader>,
+    watch: Watch,
+    lines: Lines,
+    /// Restarts without being asked.
+    restarts: bool,
+    /// Whether standard input is listened to.
+    listens: bool,
+}
+
+impl Follower {
+    /// Loads the methods for the first time.
+    fn start(mut self, started: Instant) -> Result<Self, String> {
+        let Some(reloader) = &mut self.reloader else {
+            self.lines.note(
+                "here methods cannot be loaded while the server runs: what is saved is built, and the server restarted",
+            );
+            let packages = self.application.flags()?.packages;
+            self.watch.packages(&packages);
+            return Ok(self);
+        };
+        let report = reloader.reload()?;
+        let methods: Vec<&Method> = reloader.methods();
+        self.lines.started(&methods, started.elapsed());
+        self.lines.wrong(&report);
+        Ok(self)
+    }
+
+    /// Brings what is served in step with the files, again and again, until a restart has been prepared, which it tells.
+    fn follow(mut self, told: oneshot::Sender<()>) {
+        // Cargo's answer may take a moment, and is wanted for this only here.
+        let packages = self
+            .reloader
+            .as_mut()
+            .and_then(|reloader| reloader.compiler().flags().ok())
+            .map(|flags| flags.packages.clone());
+        self.watch.packages(&packages.unwrap_or_default());
+        let mut wants_restart = false;
+        while let Some(changes) = self.watch.next() {
+            if changes.methods
+                && let (Some(reloader), Some(since)) = (&mut self.reloader, changes.since)
+            {
+                match reloader.reload() {
+                    Ok(report) => self.lines.reloaded(&report, since.elapsed()),
+                    Err(problem) => self.lines.problem(&problem),
+                }
+            }
+            if self.is_to_restart(&changes, &mut wants_restart) {
+                match restart::rebuild(&self.application) {
+                    Ok(()) => {
+                        let _ = told.send(());
+                        return;
+                    }
+                    Err(problem) => self.lines.problem(&format!("{problem}; the server goes on as it is")),
+                }
+            }
+        }
+    }
+
+    /// Whether the time has come; says so if it has not.
+    fn is_to_restart(&mut self, changes: &Changes, wants_restart: &mut bool) -> bool {
+        if self.reloader.is_none() {
+            return changes.methods || !changes.rest.is_empty();
+        }
+        if let Some(file) = changes.rest.first() {
+            *wants_restart = true;
+            let file = file.strip_prefix(&self.application.directory).unwrap_or(file).display();
+            if self.restarts {
+                self.lines.note(&format!("{file} has changed: building, and then restarting"));
+                return true;
+            }
+            self.lines.note(&format!(
+                "{file} has changed, and cannot be loaded into a server that runs: restart it, or press Enter to have it built and restarted (--dev_restart does so by itself)"
+            ));
+            if !self.listens {
+                self.listens = true;
+                restart::listen_for_enter(self.watch.sender());
+            }
+        }
+        *wants_restart && changes.enter
+    }
+}

@@ -1,0 +1,182 @@
+//! What has been saved: waits until files have changed, and until no more do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use notify::event::{AccessKind, AccessMode};
+use notify::{Config, Event, EventKind, PollWatcher, RecommendedWatcher, RecursiveMode, Watcher};
+
+/// An editor writes a file in several steps: this long after the last of them it is done.
+const QUIET: Duration = Duration::from_millis(20);
+
+/// Time that a change that goes on and on is waited for.
+const LONGEST: Duration = Duration::from_millis(500);
+
+/// Where the system does not tell of changes, the files are looked at this often.
+const POLL: Duration = Duration::from_millis(300);
+
+/// What the thread that reloads waits for.
+pub(super) enum Signal {
+    /// Something happened to files.
+    Files(notify::Result<Event>),
+    /// Whoever sits before the terminal has pressed Enter.
+    Enter,
+}
+
+/// What has changed.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// Something in the folder of methods, perhaps.
+    pub(super) methods: bool,
+    /// Files of the server, the SDK or the application's own that are not what they were when the process started.
+    pub(super) rest: BTreeSet<PathBuf>,
+    pub(super) enter: bool,
+    /// When the first of it was heard of.
+    pub(super) since: Option<Instant>,
+}
+
+/// Watches an application's files.
+pub(super) struct Watch {
+    watcher: Box<dyn Watcher + Send>,
+    signals: Receiver<Signal>,
+    sender: Sender<Signal>,
+    methods: PathBuf,
+    /// The content of files outside the folder of methods, as this process was built from them.
+    rest: BTreeMap<PathBuf, Option<u64>>,
+}
+
+impl Watch {
+    /// Watches the folder of methods in the folder `application`. The second is a sentence if the system does not tell of changes.
+    pub(super) fn new(application: &Path) -> (Self, Option<String>) {
+        let (sender, signals) = channel();
+        let (watcher, warning) = match watcher(&sender, application) {
+            Ok(watcher) => (watcher, None),
+            Err(error) => {
+                let warning =
+                    format!("the system does not tell of changes ({error}), so the files are looked at every {POLL:?}");
+                (poller(&sender, application), Some(warning))
+            }
+        };
+        let methods = application.join("methods");
+        (Watch { watcher, signals, sender, methods, rest: BTreeMap::new() }, warning)
+    }
+
+    /// Watches these packages too: what they are built from is in this process, and a change of it wants another.
+    pub(super) fn packages(&mut self, packages: &BTreeSet<PathBuf>) {
+        for package in packages {
+            // The folder itself for Cargo.toml: not with all that is below it, such as `target`.
+            let _ = self.watcher.watch(package, RecursiveMode::NonRecursive);
+            let _ = self.watcher.watch(&package.join("src"), RecursiveMode::Recursive);
+            for file in ["Cargo.toml", "Cargo.lock", "build.rs"] {
+                self.remember(&package.join(file));
+            }
+            let sources = walkdir::WalkDir::new(package.join("src")).into_iter().flatten();
+            for source in sources.filter(|entry| entry.file_type().is_file()) {
+                self.remember(source.path());
+            }
+        }
+    }
+
+    /// For a thread that has something to say to whoever waits.
+    pub(super) fn sender(&self) -> Sender<Signal> {
+        self.sender.clone()
+    }
+
+    /// Waits until something has changed; `None` if nothing ever will.
+    pub(super) fn next(&mut self) -> Option<Changes> {
+        let mut changes = Changes::default();
+        self.take(self.signals.recv().ok()?, &mut changes);
+        while changes.since.is_some_and(|since| since.elapsed() < LONGEST) {
+            match self.signals.recv_timeout(QUIET) {
+                Ok(signal) => self.take(signal, &mut changes),
+                Err(_) => break,
+            }
+        }
+        if changes.methods {
+            // It may have been another folder of that name until now.
+            let _ = self.watcher.watch(&self.methods, RecursiveMode::Recursive);
+        }
+        Some(changes)
+    }
+
+    fn take(&mut self, signal: Signal, changes: &mut Changes) {
+        let event = match signal {
+            Signal::Files(Ok(event)) => event,
+            // What was lost may have been anything.
+            Signal::Files(Err(_)) => Event::new(EventKind::Any).set_flag(notify::event::Flag::Rescan),
+            Signal::Enter => {
+                changes.enter = true;
+                return;
+            }
+        };
+        let is_read = matches!(event.kind, EventKind::Access(kind) if kind != AccessKind::Close(AccessMode::Write));
+        if is_read {
+            return;
+        }
+        let mut is_ours = event.need_rescan();
+        changes.methods |= is_ours;
+        for path in &event.paths {
+            if path.starts_with(&self.methods) {
+                changes.methods = true;
+                is_ours = true;
+            } else if self.is_of_rest(path) {
+                is_ours = true;
+                if self.rest.get(path).copied().flatten() != content(path) {
+                    changes.rest.insert(path.clone());
+                }
+            }
+        }
+        if is_ours {
+            changes.since.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Whether a file has a part in the build: it was there from the first, or it is a source that has come.
+    fn is_of_rest(&self, path: &Path) -> bool {
+        let is_source = path.extension().is_some_and(|ending| ending == "rs")
+            && path.file_name().is_some_and(|name| name != "build.rs");
+        self.rest.contains_key(path) || (is_source && path.components().any(|part| part.as_os_str() == "src"))
+    }
+
+    fn remember(&mut self, file: &Path) {
+        self.rest.insert(file.to_owned(), content(file));
+    }
+}
+
+fn content(file: &Path) -> Option<u64> {
+    let mut hasher = DefaultHasher::new();
+    fs::read(file).ok()?.hash(&mut hasher);
+    Some(hasher.finish())
+}
+
+fn handler(sender: &Sender<Signal>) -> impl Fn(notify::Result<Event>) + Send + 'static {
+    let sender = sender.clone();
+    move |event| {
+        // Nobody listens any more when the server ends.
+        let _ = sender.send(Signal::Files(event));
+    }
+}
+
+fn watcher(sender: &Sender<Signal>, application: &Path) -> notify::Result<Box<dyn Watcher + Send>> {
+    let mut watcher = RecommendedWatcher::new(handler(sender), Config::default())?;
+    begin(&mut watcher, application)?;
+    Ok(Box::new(watcher))
+}
+
+fn poller(sender: &Sender<Signal>, application: &Path) -> Box<dyn Watcher + Send> {
+    let config = Config::default().with_poll_interval(POLL).with_compare_contents(true);
+    let mut watcher = PollWatcher::new(handler(sender), config).expect("a thread can be started");
+    let _ = begin(&mut watcher, application);
+    Box::new(watcher)
+}
+
+/// The folder of methods, and the one above, in which it may come and go.
+fn begin(watcher: &mut dyn Watcher, application: &Path) -> notify::Result<()> {
+    watcher.watch(application, RecursiveMode::NonRecursive)?;
+    let methods = application.join("methods");
+    if methods.is_dir() { watcher.watch(&methods, RecursiveMode::Recursive) } else { Ok(()) }
+}
