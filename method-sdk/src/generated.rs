@@ -35,12 +35,22 @@ pub trait Parameters<Method>: Sized {
     /// # Errors
     /// 1019: they do not fit.
     fn read(input: Input<'_>) -> Result<Self>;
+
+    /// The same where they may be the query string of a GET.
+    ///
+    /// # Errors
+    /// 1019: they do not fit.
+    fn read_either(input: Input<'_>) -> Result<Self>;
 }
 
 #[diagnostic::do_not_recommend]
 impl<Method, P: DeserializeOwned> Parameters<Method> for P {
     fn read(input: Input<'_>) -> Result<Self> {
         crate::parameters::read(input)
+    }
+
+    fn read_either(input: Input<'_>) -> Result<Self> {
+        crate::parameters::read_either(input)
     }
 }
 
@@ -96,6 +106,14 @@ impl<Method, A> Returned<Method, A> for Result<A, Error> {
 /// 1019: they do not fit.
 pub fn parameters<Method, P: Parameters<Method>>(input: Input<'_>) -> Result<P> {
     P::read(input)
+}
+
+/// Reads the parameters of a method that may be called with GET.
+///
+/// # Errors
+/// 1019: they do not fit.
+pub fn parameters_or_query<Method, P: Parameters<Method>>(input: Input<'_>) -> Result<P> {
+    P::read_either(input)
 }
 
 /// What `invoke` returned.

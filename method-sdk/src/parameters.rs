@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::value::UnitDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, Visitor};
 use serde_json::value::RawValue;
 
-use crate::Result;
 use crate::misfit::Misfit;
+use crate::{Error, Result};
 
 /// The parameters as they came in, not yet read.
 #[derive(Debug, Clone, Copy)]
@@ -17,16 +18,31 @@ pub enum Input<'a> {
     Query(&'a str),
 }
 
-/// Every method has a copy of what is generic here, in its own type: what need not be is in functions that are not.
+/// Reads the parameters of a method that is not for GET. Every method has a copy of what is generic here, in its own type, which takes
+/// time to compile: what need not be generic is not, and what only GET needs is by itself.
 pub(crate) fn read<P: DeserializeOwned>(input: Input<'_>) -> Result<P> {
-    if typeid::of::<P>() == typeid::of::<()>() {
-        expect_nothing(input)?;
-        return Ok(serde_json::from_str("null")?);
-    }
     match input {
-        Input::Json(json) => read_json(json),
+        Input::Json(json) => read_body(json),
+        Input::Query(_) => Err(not_for_get()),
+    }
+}
+
+/// The same for a method that may be called with GET.
+pub(crate) fn read_either<P: DeserializeOwned>(input: Input<'_>) -> Result<P> {
+    match input {
+        Input::Json(json) => read_body(json),
+        Input::Query(query) if is_nothing::<P>() => nothing(keys(query).next()),
         Input::Query(query) => read_query(query),
     }
+}
+
+fn read_body<P: DeserializeOwned>(json: &RawValue) -> Result<P> {
+    if is_nothing::<P>() { nothing(first_member(json)?) } else { read_json(json) }
+}
+
+/// The server looks at that before it comes to the parameters.
+fn not_for_get() -> Error {
+    Error::internal("a query string for a method that is not for GET")
 }
 
 /// Plain `serde_json` first, and only for what does not fit a second time with the path tracked: that costs half as much again.
@@ -73,18 +89,24 @@ fn strings(query: &str) -> String {
     serde_json::Value::Object(members.collect()).to_string()
 }
 
-/// `()` takes `{}` and `null`, which serde's own does not.
-fn expect_nothing(input: Input<'_>) -> Result<()> {
-    let first = match input {
-        Input::Json(json) => {
-            read_json::<Option<BTreeMap<String, IgnoredAny>>>(json)?.unwrap_or_default().into_keys().next()
-        }
-        Input::Query(query) => form_urlencoded::parse(query.as_bytes()).next().map(|(key, _)| key.into_owned()),
-    };
-    match first {
+/// Whether the parameters are `()`, which takes `{}` and `null`, as serde's own does not.
+fn is_nothing<P>() -> bool {
+    typeid::of::<P>() == typeid::of::<()>()
+}
+
+fn nothing<P: DeserializeOwned>(first_member: Option<String>) -> Result<P> {
+    match first_member {
         Some(name) => Err(Misfit::at_member(&name, "this method takes no parameters").into()),
-        None => Ok(()),
+        None => Ok(P::deserialize(UnitDeserializer::<serde_json::Error>::new())?),
     }
+}
+
+fn first_member(json: &RawValue) -> Result<Option<String>> {
+    Ok(read_json::<Option<BTreeMap<String, IgnoredAny>>>(json)?.unwrap_or_default().into_keys().next())
+}
+
+fn keys(query: &str) -> impl Iterator<Item = String> {
+    form_urlencoded::parse(query.as_bytes()).map(|(key, _)| key.into_owned())
 }
 
 /// Whether a type asks for a struct: a derived one would also take its fields as an array, in their order, and ours are objects only.

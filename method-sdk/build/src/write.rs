@@ -110,7 +110,8 @@ fn calls(methods: &[&Method]) -> Vec<String> {
 
 fn wrapper(method: &Method) -> String {
     let id = identifier(method);
-    let call = format!("{}::invoke(h, g::parameters::<n::{id}, _>(p)?)", path(method));
+    let read = if method.attributes.is_true("GET") { "parameters_or_query" } else { "parameters" };
+    let call = format!("{}::invoke(h, g::{read}::<n::{id}, _>(p)?)", path(method));
     let answered = |returned: &str| format!("g::answered::<n::{id}, _>(g::returned::<n::{id}, _, _>({returned}))");
     let file = method.file.display();
     if method.is_async {

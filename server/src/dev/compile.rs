@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use super::cargo::{Application, Flags};
 use super::diagnostics::{self, Diagnostic};
+use super::link::quick_linker;
 use super::sdk::{Sdk, Stamp};
 
 /// As a debug build of Cargo would compile them, but for what costs time and shows nothing: warnings and symbols for a debugger.
@@ -34,6 +35,9 @@ const FLAGS: [&str; 15] = [
     "--allow=non_snake_case",
 ];
 
+/// Methods that are compiled at once at most for it to be done incrementally: of more, it is seldom the same again.
+const INCREMENTAL: usize = 8;
+
 /// Libraries of a whole tree that are kept for the next start.
 const KEPT: usize = 4;
 
@@ -50,6 +54,7 @@ pub(super) struct Compiler {
     kept: PathBuf,
     /// The folder of what this process loads.
     own: TempDir,
+    linker: Option<PathBuf>,
     made: usize,
 }
 
@@ -77,7 +82,9 @@ impl Compiler {
         // Cargo takes as long to answer as a first library takes to be read: not needed before something is compiled.
         let asking = application.clone();
         let asked = Some(std::thread::spawn(move || asking.flags()));
+        let linker = quick_linker(own.path(), &sdk.path);
         Ok(Compiler {
+            linker,
             application: application.clone(),
             sdk,
             rustc,
@@ -108,19 +115,22 @@ impl Compiler {
         self.flags.get().expect("the answer is set above").as_ref().map_err(Clone::clone)
     }
 
-    /// Compiles `source` into a library under a name that has not been loaded before.
-    pub(super) fn compile(&mut self, source: &str) -> Result<PathBuf, Failure> {
+    /// Compiles `source`, which holds the methods `names`, into a library under a name that has not been loaded before.
+    pub(super) fn compile(&mut self, source: &str, names: &BTreeSet<&str>) -> Result<PathBuf, Failure> {
         self.made += 1;
         let library = self.own.path().join(format!("{}.so", self.made));
-        let root = library.with_extension("rs");
+        // For the same methods the same names: by them rustc recognises what it has done before.
+        let root = self.own.path().join(format!("{:016x}.rs", hash(names)));
         self.sdk.check().map_err(Failure::Other)?;
         fs::write(&root, source).map_err(|error| Failure::Other(format!("{}: {error}", root.display())))?;
-        let output = self.rustc(&root, &library).map_err(Failure::Other)?;
+        let written = root.with_extension("so");
+        let output = self.rustc(&root, &written, names).map_err(Failure::Other)?;
         // What was compiled against another SDK than this process has must not be loaded.
         self.sdk.check().map_err(Failure::Other)?;
         let said = String::from_utf8_lossy(&output.stderr);
         if output.status.success() {
-            let _ = fs::remove_file(&root);
+            fs::rename(&written, &library)
+                .map_err(|error| Failure::Other(format!("{}: {error}", written.display())))?;
             return Ok(library);
         }
         let diagnostics = diagnostics::read(&said, &root, source);
@@ -130,17 +140,27 @@ impl Compiler {
         Err(Failure::Wrong(diagnostics))
     }
 
-    fn rustc(&mut self, root: &Path, library: &Path) -> Result<std::process::Output, String> {
+    fn rustc(&mut self, root: &Path, library: &Path, names: &BTreeSet<&str>) -> Result<std::process::Output, String> {
         let sdk = format!("method_sdk={}", self.sdk.path.display());
         let directory = self.application.directory.clone();
+        let linker = self.linker.clone();
+        let incremental = root.with_extension("incremental");
         let mut rustc = Command::new(&self.rustc);
         let flags = self.flags()?;
         rustc.args(FLAGS).args(&flags.arguments).arg("--extern").arg(sdk);
         // Paths as people know them, also in the words of a panic.
         rustc.arg(format!("--remap-path-prefix={}/=", directory.display()));
+        if let Some(linker) = linker {
+            rustc.arg("-C").arg(format!("linker={}", linker.display()));
+        }
+        // The same methods are often saved again: what has not changed in them is not compiled anew.
+        if names.len() <= INCREMENTAL {
+            rustc.arg("-C").arg(format!("incremental={}", incremental.display()));
+        }
         rustc.arg("-o").arg(library).arg(root);
         rustc.envs(flags.environment.iter().map(|(name, value)| (name, value)));
         rustc.current_dir(&directory).stdin(Stdio::null());
+        tracing::debug!("{rustc:?}");
         rustc.output().map_err(|error| format!("cannot run {}: {error}", self.rustc.display()))
     }
 

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `watch.rs` | what has been saved |
 //! | `reload.rs` | which methods that changes |
-//! | `compile.rs`, `diagnostics.rs` | rustc, and what it says |
+//! | `compile.rs`, `link.rs`, `diagnostics.rs` | rustc, its linker, and what it says |
 //! | `load.rs` | a library into this process, for good |
 //! | `live.rs` | the methods, as calls find them |
 //! | `terminal.rs` | what the developer sees |
@@ -17,6 +17,7 @@
 mod cargo;
 mod compile;
 mod diagnostics;
+mod link;
 mod live;
 #[allow(unsafe_code, reason = "a library is loaded, and called across the boundary")]
 mod load;

@@ -160,12 +160,12 @@ impl Reloader {
         }
 
         let started = Instant::now();
-        let compiled = self.compiler.compile(&source).or_else(|failure| match failure {
+        let compiled = self.compiler.compile(&source, wanted).or_else(|failure| match failure {
             // It may want something that no path in it names, such as the implementation of a trait: the whole tree has it.
             Failure::Wrong(diagnostics) if diagnostics.iter().any(Diagnostic::may_lack) => {
                 let aside: BTreeSet<&Path> = self.set_aside(makings);
                 let whole = tree.plugin(wanted, |file| !aside.contains(file), self.compiler.key_text());
-                if whole == source { Err(Failure::Wrong(diagnostics)) } else { self.compiler.compile(&whole) }
+                if whole == source { Err(Failure::Wrong(diagnostics)) } else { self.compiler.compile(&whole, wanted) }
             }
             failure => Err(failure),
         });
