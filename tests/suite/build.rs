@@ -1,76 +1,8 @@
 //! The tree of files becomes the table: methods come, move and go, and what is wrong with one is said in our words first.
 
-use std::path::PathBuf;
-use std::process::Output;
-use std::sync::Arc;
-
 use serde_json::json;
-use tempfile::TempDir;
 
-use crate::support::{Server, cargo, directory, fixtures_target, root};
-
-/// An application of its own, to be changed. It has a name of its own, so that its binary is its own too.
-struct Scratch {
-    directory: Arc<TempDir>,
-    name: &'static str,
-}
-
-impl Scratch {
-    fn new(name: &'static str) -> Self {
-        let directory = directory();
-        let scratch = Scratch { directory, name };
-        let app = root().join("tests/fixtures/app");
-        let manifest = std::fs::read_to_string(app.join("Cargo.toml")).unwrap();
-        let manifest =
-            manifest.replace("../../..", root().to_str().unwrap()).replace("\"fixture\"", &format!("\"{name}\""));
-        scratch.write("Cargo.toml", &manifest);
-        scratch.write("build.rs", &std::fs::read_to_string(app.join("build.rs")).unwrap());
-        scratch.write("src/lib.rs", &std::fs::read_to_string(app.join("src/lib.rs")).unwrap());
-        let main = std::fs::read_to_string(app.join("src/main.rs")).unwrap();
-        scratch.write("src/main.rs", &main.replace("fixture::", &format!("{name}::")));
-        std::fs::copy(root().join("Cargo.lock"), scratch.path("Cargo.lock")).unwrap();
-        std::fs::create_dir(scratch.path("methods")).unwrap();
-        scratch
-    }
-
-    fn path(&self, file: &str) -> PathBuf {
-        self.directory.path().join(file)
-    }
-
-    fn write(&self, file: &str, text: &str) {
-        let path = self.path(file);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-
-    fn cargo(&self, command: &str) -> Output {
-        cargo(self.directory.path(), command).arg("--offline").output().unwrap()
-    }
-
-    fn build_and_start(&self) -> Server {
-        let output = self.cargo("build");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Server::start_in(&directory(), &fixtures_target().join("debug").join(self.name), &[])
-    }
-
-    /// The first lines of errors, without the crate's name before those of a build script.
-    fn errors(&self) -> Vec<String> {
-        let output = self.cargo("check");
-        assert!(!output.status.success(), "it must not build");
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        let script = format!("error: {}@0.1.0: ", self.name);
-        let first = |line: &str| {
-            let (kind, sentence) =
-                line.strip_prefix(&script).map(|rest| ("error", rest)).or_else(|| line.split_once(": "))?;
-            kind.starts_with("error").then(|| sentence.to_owned())
-        };
-        text.lines().filter_map(first).collect()
-    }
-}
-
-const SAYS: &str = "use method_sdk::prelude::*;
-pub async fn invoke(_: &mut Handler, _: ()) -> Result<&'static str> { Ok(\"TEXT\") }
-";
+use crate::scratch::{SAYS, Scratch};
 
 #[tokio::test]
 async fn a_method_comes_moves_and_goes_with_its_file() {
@@ -124,8 +56,7 @@ fn a_new_method_of_server_new_compiles() {
     let app = Scratch::new("fresh");
     app.write("methods/a.rs", &SAYS.replace("TEXT", "a"));
     drop(app.build_and_start());
-    let binary = fixtures_target().join("debug/fresh");
-    let made = std::process::Command::new(binary)
+    let made = std::process::Command::new(app.binary())
         .args(["new", "shop.cart.add"])
         .current_dir(app.directory.path())
         .output()

@@ -13,6 +13,7 @@ mod behind;
 mod build;
 mod command;
 mod databases;
+mod development;
 mod doors;
 mod limits;
 #[cfg(feature = "sqlite")]
@@ -20,6 +21,7 @@ mod methods;
 mod outages;
 mod queries;
 mod readme;
+mod scratch;
 mod several;
 mod stop;
 mod streams;

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::databases::{Database, Kind};
 
 /// How long anything may take before a test gives up on it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The repository.
 pub(crate) fn root() -> &'static Path {
@@ -50,6 +50,12 @@ pub(crate) fn cargo(directory: &Path, command: &str) -> Command {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.arg(command).current_dir(directory).env("CARGO_TARGET_DIR", fixtures_target());
     cargo.env_remove("RUSTFLAGS").env("CARGO_TERM_COLOR", "never");
+    // What Cargo has told the tests of themselves: a build script that looks at it would run again each time.
+    for (name, _) in
+        std::env::vars().filter(|(name, _)| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+    {
+        cargo.env_remove(name);
+    }
     cargo
 }
 
@@ -80,7 +86,17 @@ impl Server {
     }
 
     pub(crate) fn start_in(directory: &Arc<TempDir>, binary: &Path, options: &[&str]) -> Self {
-        let mut child = Command::new(binary)
+        Server::start_with_input(directory, binary, options, Stdio::null())
+    }
+
+    pub(crate) fn start_with_input(directory: &Arc<TempDir>, binary: &Path, options: &[&str], input: Stdio) -> Self {
+        let mut command = Command::new(binary);
+        command.stdin(input);
+        Server::start_command(directory, command, options)
+    }
+
+    pub(crate) fn start_command(directory: &Arc<TempDir>, mut command: Command, options: &[&str]) -> Self {
+        let mut child = command
             .current_dir(directory.path())
             .args(["--port=0", "--log-format=json"])
             .args(options)
@@ -93,7 +109,7 @@ impl Server {
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 if let Some((_, rest)) = line.split_once("listening on http://") {
-                    let _ = found.send(rest.split('"').next().unwrap().parse().unwrap());
+                    let _ = found.send(rest.split(['"', ' ']).next().unwrap().parse().unwrap());
                 }
                 let mut kept = kept.lock().unwrap();
                 kept.push_str(&line);

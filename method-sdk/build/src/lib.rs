@@ -88,11 +88,12 @@ fn development() -> Result<Option<Development>, String> {
     let is = |variable: &str, value: &str| env::var(variable).is_ok_and(|is| is == value);
     let can_load = is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu");
     if can_load {
-        // Where the SDK's and Rust's own shared libraries are, for a server that Cargo does not start.
+        // Where the SDK's and Rust's own shared libraries are, for a server that Cargo does not start; and before LD_LIBRARY_PATH, by which
+        // Cargo would have the server of one application take the library of another.
         let rust = process::Command::new(set_by_cargo("RUSTC")).args(["--print", "target-libdir"]).output();
         let rust = rust.map_err(|error| format!("rustc does not say where its libraries are: {error}"))?;
         let rust = String::from_utf8_lossy(&rust.stdout).trim().to_owned();
-        tell_cargo("rustc-link-arg-bins", &format!("-Wl,-rpath,$ORIGIN:$ORIGIN/deps:{rust}"));
+        tell_cargo("rustc-link-arg-bins", &format!("-Wl,--disable-new-dtags,-rpath,$ORIGIN:$ORIGIN/deps:{rust}"));
     }
     let features = env::var("CARGO_CFG_FEATURE").unwrap_or_default();
     Ok(Some(Development { features, reloads: can_load && !is("SIMPLEAPI_DEV", "restart") }))

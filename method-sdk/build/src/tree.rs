@@ -3,9 +3,10 @@
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 use std::{fs, io};
 
 use crate::references::{self, Reference};
@@ -13,7 +14,7 @@ use crate::walk::{Module, Walk};
 use crate::{Development, Method, Problem, method, write};
 
 /// A file whose last change is at least this old cannot change again without another time of change, on any file system.
-const SETTLED: Duration = Duration::from_secs(2);
+const SETTLED_SECONDS: i64 = 3;
 
 /// Reads a tree again and again: a file is opened only if it has changed, and parsed only if its text has.
 #[derive(Debug)]
@@ -42,11 +43,12 @@ struct File {
     references: OnceLock<Vec<Reference>>,
 }
 
-/// What shows that a file has changed.
+/// What shows that a file has changed: which it is, how long, and when it or its name was last written.
 #[derive(Debug, PartialEq)]
 struct Stamp {
-    changed: SystemTime,
-    length: u64,
+    inode: u64,
+    bytes: u64,
+    changed: (i64, i64),
 }
 
 /// Reads the tree of methods in the folder `methods`.
@@ -117,10 +119,11 @@ impl Reader {
 impl Stamp {
     /// `None` if the file may change without another stamp.
     fn of(path: &Path) -> Option<Self> {
-        let metadata = fs::metadata(path).ok()?;
-        let changed = metadata.modified().ok()?;
-        let age = SystemTime::now().duration_since(changed).ok()?;
-        (age >= SETTLED).then(|| Stamp { changed, length: metadata.len() })
+        let file = fs::metadata(path).ok()?;
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        let age = i64::try_from(now.as_secs()).ok()? - file.ctime();
+        let stamp = Stamp { inode: file.ino(), bytes: file.size(), changed: (file.ctime(), file.ctime_nsec()) };
+        (age >= SETTLED_SECONDS).then_some(stamp)
     }
 }
 

@@ -117,10 +117,12 @@ fn output(command: &mut Command) -> Result<String, String> {
 fn flags(metadata: &Value, messages: &[Value]) -> Flags {
     let root = &metadata["resolve"]["root"];
     let packages = array(&metadata["packages"]);
-    let edition =
-        packages.iter().find(|package| package["id"] == *root).and_then(|package| package["edition"].as_str());
+    let own = packages.iter().find(|package| package["id"] == *root).unwrap_or(&Value::Null);
     let mut flags = Flags::default();
-    flags.arguments.extend(["--edition".into(), edition.unwrap_or("2024").into()]);
+    flags.arguments.extend(["--edition".into(), own["edition"].as_str().unwrap_or("2024").into()]);
+    for (variable, member) in [("CARGO_PKG_NAME", "name"), ("CARGO_PKG_VERSION", "version")] {
+        flags.environment.extend(own[member].as_str().map(|value| (variable.to_owned(), value.to_owned())));
+    }
 
     for (name, file) in externs(metadata, messages) {
         flags.arguments.extend(["--extern".into(), format!("{name}={file}").into()]);

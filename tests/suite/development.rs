@@ -1,0 +1,676 @@
+//! Development mode: what is saved is served, whatever way it was saved, and nothing else notices.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::scratch::{SAYS, Scratch};
+use crate::support::{Api, Server, directory, fixtures_target, root, server_binary, wait_for, wait_for_async};
+
+/// An application that is served in development mode.
+struct Development {
+    app: Scratch,
+    server: Server,
+}
+
+impl Development {
+    fn start(app: Scratch, options: &[&str]) -> Self {
+        let server = serve(&app, options);
+        Development { app, server }
+    }
+
+    fn save(&self, file: &str, text: &str) {
+        self.app.write(&format!("methods/{file}"), text);
+    }
+
+    fn says(&self, file: &str, text: &str) {
+        self.save(file, &SAYS.replace("TEXT", text));
+    }
+
+    fn remove(&self, file: &str) {
+        std::fs::remove_file(self.app.path(&format!("methods/{file}"))).unwrap();
+    }
+
+    fn api(&self) -> Api {
+        self.server.api()
+    }
+
+    /// Waits until the method answers this.
+    async fn answers(&self, method: &str, expected: impl Into<Value>) {
+        let (api, expected) = (self.api(), expected.into());
+        wait_for_async(async || api.call(method, json!({})).await.json()["result"] == expected).await;
+    }
+
+    /// Waits until the method's call ends with this code.
+    async fn fails(&self, method: &str, code: i64) {
+        let api = self.api();
+        wait_for_async(async || api.call(method, json!({})).await.code() == code).await;
+    }
+
+    /// Waits until the terminal shows this.
+    fn shows(&self, text: &str) {
+        wait_for(|| self.server.log().contains(text).then_some(()));
+    }
+}
+
+fn build(app: &Scratch) {
+    let output = app.command("build").args(["--features", "dev"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn serve(app: &Scratch, options: &[&str]) -> Server {
+    build(app);
+    let options = [&["--log-format=auto", "dev"], options].concat();
+    Server::start_in(&directory(), &app.binary(), &options)
+}
+
+#[tokio::test]
+async fn a_file_that_is_saved_moved_or_deleted_is_live_at_once() {
+    let app = Scratch::new("live");
+    app.write("methods/a/b/c.rs", &SAYS.replace("TEXT", "first"));
+    let dev = Development::start(app, &[]);
+    dev.answers("a.b.c", "first").await;
+    assert_eq!(dev.api().send("/a/b/c", "", &[]).await.result(), "first");
+
+    dev.says("a/b/c.rs", "second");
+    dev.answers("a.b.c", "second").await;
+    dev.says("new.rs", "new");
+    dev.answers("new", "new").await;
+    dev.says("deep/er/still.rs", "deep");
+    dev.answers("deep.er.still", "deep").await;
+
+    let methods = dev.app.path("methods");
+    std::fs::rename(methods.join("a/b/c.rs"), methods.join("a/b/d.rs")).unwrap();
+    dev.answers("a.b.d", "second").await;
+    dev.fails("a.b.c", 1001).await;
+    dev.remove("new.rs");
+    dev.fails("new", 1001).await;
+
+    // A folder that is moved out, changed there, and moved in again under another name.
+    std::fs::rename(methods.join("a"), dev.app.path("elsewhere")).unwrap();
+    dev.fails("a.b.d", 1001).await;
+    dev.app.write("elsewhere/b/d.rs", &SAYS.replace("TEXT", "third"));
+    std::fs::rename(dev.app.path("elsewhere"), methods.join("back")).unwrap();
+    dev.answers("back.b.d", "third").await;
+
+    // Even the folder of all methods may go and come.
+    std::fs::rename(&methods, dev.app.path("gone")).unwrap();
+    dev.fails("back.b.d", 1001).await;
+    dev.shows("there is no such folder");
+    std::fs::rename(dev.app.path("gone"), &methods).unwrap();
+    dev.answers("back.b.d", "third").await;
+    dev.says("after.rs", "after");
+    dev.answers("after", "after").await;
+    dev.shows("after  reloaded in ");
+    assert!(!dev.server.log().contains('\u{1b}'), "no colours where there is no terminal");
+}
+
+#[tokio::test]
+async fn what_a_method_is_made_of_is_followed() {
+    let app = Scratch::new("follows");
+    let words = |text: &str| format!("pub fn text() -> String {{ \"{text}\".to_owned() }}\n");
+    app.write("other/Cargo.toml", "[package]\nname = \"other-words\"\nversion = \"0.1.0\"\nedition = \"2021\"\n");
+    app.write("other/src/lib.rs", "pub fn more() -> &'static str { \"more\" }\n");
+    let manifest = std::fs::read_to_string(app.path("Cargo.toml")).unwrap();
+    app.write(
+        "Cargo.toml",
+        &manifest.replace("[features]", "words = { package = \"other-words\", path = \"other\" }\n\n[features]"),
+    );
+    app.write("methods/_shared/words.rs", &words("one"));
+    app.write("methods/_traits.rs", "pub trait Loud { fn loud(&self) -> String; }\n");
+    app.write(
+        "methods/_impls.rs",
+        "impl crate::_traits::Loud for String { fn loud(&self) -> String { self.to_uppercase() } }\n",
+    );
+    app.write("methods/a/text.txt", "text one");
+    let text = "use method_sdk::prelude::*;\npub async fn invoke(_: &mut Handler, _: ()) -> Result<String> ";
+    app.write("methods/a/uses.rs", &format!("{text} {{ Ok(crate::_shared::words::text()) }}"));
+    app.write(
+        "methods/a/calls.rs",
+        &format!("{text} {{ let it = super::uses::invoke(handler, ()).await?; Ok(format!(\"{{it}}!\")) }}")
+            .replace("_: &mut", "handler: &mut"),
+    );
+    app.write("methods/a/reads.rs", &format!("{text} {{ Ok(include_str!(\"text.txt\").to_owned()) }}"));
+    app.write(
+        "methods/a/loud.rs",
+        &format!("use super::super::_traits::Loud;\n{text} {{ Ok(\"loud\".to_owned().loud()) }}"),
+    );
+    app.write(
+        "methods/a/other.rs",
+        &format!("{text} {{ Ok(format!(\"{{}} of {{}}\", words::more(), env!(\"CARGO_PKG_NAME\"))) }}"),
+    );
+    let dev = Development::start(app, &[]);
+    for (method, expected) in [
+        ("a.uses", "one"),
+        ("a.calls", "one!"),
+        ("a.reads", "text one"),
+        ("a.loud", "LOUD"),
+        ("a.other", "more of follows"),
+    ] {
+        dev.answers(method, expected).await;
+    }
+
+    dev.save("_shared/words.rs", &words("two"));
+    dev.answers("a.calls", "two!").await;
+    dev.answers("a.uses", "two").await;
+    dev.save("a/text.txt", "text two");
+    dev.answers("a.reads", "text two").await;
+    // What it needs is in no path of its file: only the whole tree has it.
+    dev.save("a/loud.rs", &format!("use super::super::_traits::Loud;\n{text} {{ Ok(\"louder\".to_owned().loud()) }}"));
+    dev.answers("a.loud", "LOUDER").await;
+
+    // The constants of a file count from the next call on.
+    dev.save("a/uses.rs", &format!("pub const AUTHENTICATED: bool = true;\n{text} {{ Ok(String::new()) }}"));
+    dev.fails("a.uses", 1004).await;
+    dev.save("a/uses.rs", &format!("pub const GET: bool = true;\n{text} {{ Ok(\"got\".to_owned()) }}"));
+    dev.answers("a.uses", "got").await;
+    assert_eq!(dev.api().get("/a/uses").await.result(), "got");
+    // A file's own tests are not there, and what they use does not matter.
+    dev.save(
+        "a/reads.rs",
+        &format!(
+            "{text} {{ Ok(\"tested\".to_owned()) }}\n#[cfg(test)]\nmod tests {{ use super::*; use nothing::at::all; }}"
+        ),
+    );
+    dev.answers("a.reads", "tested").await;
+}
+
+#[tokio::test]
+async fn what_does_not_compile_is_told_and_takes_nothing_else_down() {
+    let app = Scratch::new("breaks");
+    app.write("methods/good.rs", &SAYS.replace("TEXT", "good"));
+    app.write("methods/never.rs", &SAYS.replace("\"TEXT\"", "nonsense"));
+    app.write("methods/private.rs", &SAYS.replace("pub ", ""));
+    app.write("methods/Odd-Name.rs", SAYS);
+    app.write("methods/_shared.rs", "pub const ONE: &str = \"one\";\n");
+    app.write("methods/shares.rs", &SAYS.replace("\"TEXT\"", "super::_shared::ONE"));
+    let dev = Development::start(app, &[]);
+    dev.answers("good", "good").await;
+    dev.answers("shares", "one").await;
+    dev.shows("never  does not compile");
+    dev.shows("cannot find value `nonsense`");
+    dev.shows("methods/private.rs:2: `invoke` is private");
+    dev.shows("methods/Odd-Name.rs: `Odd-Name` is not made of");
+
+    // One that has never compiled says why, at both doors; a wrong name is no method.
+    let reply = dev.api().call("never", json!({})).await;
+    assert_eq!((reply.status, reply.code()), (200, 1000));
+    let details = reply.json()["error"]["details"].as_str().unwrap().to_owned();
+    assert!(
+        details.contains("methods/never.rs:2") && details.contains("nonsense") && !details.contains('\u{1b}'),
+        "{details}"
+    );
+    assert_eq!(dev.api().send("/never", "", &[]).await.status, 500);
+    assert_eq!(dev.api().get("/never").await.status, 500);
+    assert_eq!(dev.api().call("private", json!({})).await.code(), 1000);
+    dev.says("never.rs", "at last");
+    dev.answers("never", "at last").await;
+    dev.shows("never  compiles again, reloaded in ");
+    dev.says("private.rs", "public");
+    dev.answers("private", "public").await;
+
+    // One that has compiled serves on as it was, and says so, in a stream and in an error too.
+    let stream = "use method_sdk::prelude::*;\npub async fn invoke(handler: &mut Handler, what: Value) -> Result<()> {
+        if what == json!(1) { return Err(Error::new(2001, \"own\")); }
+        handler.write(\"piece\").await }\n";
+    dev.save("stream.rs", stream);
+    wait_for_async(async || dev.api().send("/stream", "0", &[]).await.body == b"piece").await;
+    dev.save("stream.rs", &format!("{stream}fn x() -> u8 {{ \"\" }}"));
+    wait_for_async(async || dev.api().send("/stream", "0", &[]).await.header("x-simpleapi-stale") == Some("1")).await;
+    let reply = dev.api().send("/stream", "1", &[]).await;
+    assert_eq!((reply.code(), reply.header("x-simpleapi-stale")), (2001, Some("1")));
+    dev.shows("mismatched types");
+    // Others are loaded meanwhile, and what is taken back is fresh again without being compiled.
+    dev.says("good.rs", "better");
+    dev.answers("good", "better").await;
+    assert_eq!(dev.api().call("good", json!({})).await.header("x-simpleapi-stale"), None);
+    dev.save("stream.rs", stream);
+    wait_for_async(async || dev.api().send("/stream", "0", &[]).await.header("x-simpleapi-stale").is_none()).await;
+    dev.shows("stream  is what it was");
+
+    // Shared code that breaks leaves its methods stale, and they come back with it.
+    dev.save("_shared.rs", "pub const ONE: &str = 1;\n");
+    wait_for_async(async || dev.api().call("shares", json!({})).await.header("x-simpleapi-stale") == Some("1")).await;
+    assert_eq!(dev.api().call("shares", json!({})).await.result(), "one");
+    dev.save("_shared.rs", "pub const ONE: &str = \"two\";\n");
+    dev.answers("shares", "two").await;
+
+    // A wrong signature is an error in what is generated, and told as the file's.
+    dev.save("good.rs", "use method_sdk::prelude::*;\npub struct P;\npub async fn invoke(_: &mut Handler, _: P) -> Result<()> { Ok(()) }");
+    dev.shows("method `good·`: `P` cannot be the `params` of `invoke`");
+    // A file that is no text, and one that is empty.
+    std::fs::write(dev.app.path("methods/good.rs"), [0xff, 0xfe]).unwrap();
+    dev.shows("methods/good.rs: it cannot be read");
+    dev.save("good.rs", "");
+    dev.shows("methods/good.rs: there is no `invoke`");
+    assert_eq!(dev.api().call("good", json!({})).await.result(), "better");
+}
+
+#[tokio::test]
+async fn everything_works_inside_a_method_that_was_reloaded() {
+    let dev = Development::start(Scratch::new("inside"), &[]);
+    let method = |body: &str| {
+        format!(
+            "use std::time::Duration;\nuse method_sdk::prelude::*;\npub async fn invoke(handler: &mut Handler, _: ()) -> Result<Value> {{ let _ = &handler;\n{body}\n}}\n"
+        )
+    };
+    for (name, body) in [
+        ("timer", "tokio::time::sleep(Duration::from_millis(5)).await; Ok(json!(1))"),
+        (
+            "timeout",
+            "Ok(json!(tokio::time::timeout(Duration::from_millis(5), std::future::pending::<()>()).await.is_err()))",
+        ),
+        ("task", "Ok(json!(tokio::spawn(async { tokio::time::sleep(Duration::from_millis(5)).await; 2 }).await?))"),
+        (
+            "blocking",
+            "Ok(json!(tokio::task::spawn_blocking(|| { std::thread::sleep(Duration::from_millis(5)); 3 }).await?))",
+        ),
+        (
+            "query",
+            "let pool = handler.connection().db().sqlite()?;\nlet four: i64 = sqlx::query_scalar(\"SELECT 4\").fetch_one(pool).await?; Ok(json!(four))",
+        ),
+        ("log", "tracing::info!(five = 5, \"said from inside\"); Ok(json!(5))"),
+        ("panic", "if true { panic!(\"on purpose\") } Ok(json!(6))"),
+        (
+            "panic_in_task",
+            "let task = tokio::spawn(async { panic!(\"in a task\") }); let end: std::result::Result<(), _> = task.await; Ok(json!(end.is_err()))",
+        ),
+    ] {
+        dev.save(&format!("{name}.rs"), &method("Ok(json!(\"before\"))"));
+        dev.answers(name, "before").await;
+        dev.save(&format!("{name}.rs"), &method(body));
+    }
+    dev.answers("timer", 1).await;
+    dev.answers("timeout", true).await;
+    dev.answers("task", 2).await;
+    dev.answers("blocking", 3).await;
+    dev.answers("query", 4).await;
+    dev.answers("log", 5).await;
+    dev.shows("said from inside  five=5");
+    dev.fails("panic", 1000).await;
+    dev.shows("panic at methods/panic.rs:4:11: on purpose");
+    dev.answers("panic_in_task", true).await;
+    dev.shows("panic at methods/panic_in_task.rs:4:34: in a task");
+
+    // A stream that has begun goes on in the old code while the new is served.
+    let stream = |text: &str| {
+        method(&format!(
+            "for _ in 0..20 {{ handler.write(\"{text}\").await?; tokio::time::sleep(Duration::from_millis(100)).await; }} Ok(json!(null))"
+        ))
+    };
+    dev.save("stream.rs", &stream("old "));
+    dev.fails("none", 1001).await;
+    wait_for(|| dev.server.log().contains("stream  reloaded").then_some(()));
+    let api = dev.api();
+    let old = tokio::spawn(async move { api.send("/stream", "", &[]).await.body });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    dev.says("stream.rs", "new");
+    dev.answers("stream", "new").await;
+    assert_eq!(old.await.unwrap(), "old ".repeat(20).into_bytes());
+}
+
+#[tokio::test]
+async fn whatever_an_editor_or_git_does_the_tree_on_disk_is_what_is_served() {
+    let app = Scratch::new("editors");
+    for number in 0..20 {
+        app.write(&format!("methods/many/m{number}.rs"), &SAYS.replace("TEXT", "main"));
+    }
+    app.write("methods/only_here.rs", &SAYS.replace("TEXT", "here"));
+    app.write(".gitignore", "target\n");
+    let git = |app: &Scratch, arguments: &[&str]| {
+        let identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"];
+        let output =
+            Command::new("git").args(identity).args(arguments).current_dir(app.directory.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    git(&app, &["init", "-q", "-b", "main"]);
+    git(&app, &["add", "-A"]);
+    git(&app, &["commit", "-q", "-m", "main"]);
+    git(&app, &["checkout", "-q", "-b", "other"]);
+    for number in 0..20 {
+        app.write(&format!("methods/many/m{number}.rs"), &SAYS.replace("TEXT", "other"));
+    }
+    std::fs::remove_file(app.path("methods/only_here.rs")).unwrap();
+    app.write("methods/only_there.rs", &SAYS.replace("TEXT", "there"));
+    git(&app, &["add", "-A"]);
+    git(&app, &["commit", "-q", "-m", "other"]);
+    git(&app, &["checkout", "-q", "main"]);
+    let dev = Development::start(app, &[]);
+
+    for (branch, comes, goes) in [("other", "only_there", "only_here"), ("main", "only_here", "only_there")] {
+        git(&dev.app, &["checkout", "-q", branch]);
+        for number in 0..20 {
+            dev.answers(&format!("many.m{number}"), branch).await;
+        }
+        dev.answers(comes, if branch == "main" { "here" } else { "there" }).await;
+        dev.fails(goes, 1001).await;
+    }
+
+    // Written beside it and renamed over it.
+    dev.save("many/.m0.rs.tmp", &SAYS.replace("TEXT", "renamed"));
+    std::fs::rename(dev.app.path("methods/many/.m0.rs.tmp"), dev.app.path("methods/many/m0.rs")).unwrap();
+    dev.answers("many.m0", "renamed").await;
+
+    // Three times within 50 ms, and of one length: the last counts.
+    for text in ["save1", "save2", "save3"] {
+        dev.says("many/m1.rs", text);
+        std::thread::sleep(Duration::from_millis(15));
+    }
+    dev.answers("many.m1", "save3").await;
+
+    // vim moves the file away, writes it anew and removes the old one; its backups and swap files are nobody's methods.
+    let vim = |expression: &str| {
+        let file = dev.app.path("methods/many/m2.rs");
+        let output = Command::new("vim")
+            .args([
+                "-u",
+                "NONE",
+                "-N",
+                "-es",
+                "-c",
+                "set backup writebackup backupcopy=no",
+                "-c",
+                expression,
+                "-c",
+                "wq",
+            ])
+            .arg(file)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    vim("%s/main/edited/");
+    dev.answers("many.m2", "edited").await;
+    vim("%s/edited/edited again/");
+    dev.answers("many.m2", "edited again").await;
+    assert_eq!(dev.api().call("many.m2~", json!({})).await.code(), 1001);
+
+    // Half of it, then the rest: whatever was seen of it, the end is what is served.
+    let text = SAYS.replace("TEXT", "halves");
+    dev.save("many/m3.rs", &text[..text.len() / 2]);
+    std::thread::sleep(Duration::from_millis(100));
+    dev.save("many/m3.rs", &text);
+    dev.answers("many.m3", "halves").await;
+    // After all of that every method is what its file says, and no file is out of step.
+    let expected: BTreeMap<String, &str> = (4..20).map(|number| (format!("many.m{number}"), "main")).collect();
+    for (method, text) in expected {
+        let reply = dev.api().call(&method, json!({})).await;
+        assert_eq!((reply.result(), reply.header("x-simpleapi-stale")), (json!(text), None));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_reloads_under_load_lose_no_call_and_no_session() {
+    let app = Scratch::new("loaded");
+    let account = root().join("tests/fixtures/app/methods/account");
+    for file in ["create.rs", "login.rs"] {
+        app.write(&format!("methods/account/{file}"), &std::fs::read_to_string(account.join(file)).unwrap());
+    }
+    let counter = "use method_sdk::prelude::*;\npub const AUTHENTICATED: bool = true;\npub async fn invoke(handler: &mut Handler, _: ()) -> Result<Value> {
+        handler.session_mut().unwrap().update_state(|state| { let count = state.get(\"count\").and_then(Value::as_i64).unwrap_or(0) + 1; state.insert(\"count\".into(), count.into()); }).await?;
+        Ok(handler.session().unwrap().state[\"count\"].clone()) }\n";
+    app.write("methods/counter.rs", counter);
+    // Both halves of an answer are of one version, with time to be torn in between.
+    let hot = |version: usize| {
+        format!("use method_sdk::prelude::*;\nconst VERSION: usize = {version};\npub async fn invoke(_: &mut Handler, _: ()) -> Result<Value> {{
+            let first = VERSION; tokio::task::yield_now().await; Ok(json!([first, {version}])) }}\n")
+    };
+    app.write("methods/hot.rs", &hot(0));
+    let dev = Development::start(app, &["--max_connections_per_address=1000"]);
+    dev.answers("hot", json!([0, 0])).await;
+    let session = dev.api().create("alice").await;
+    dev.api().call_as(&session, "counter", json!({})).await.result();
+
+    let (newest, stop, calls) =
+        (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let clients: Vec<_> = (0..64)
+        .map(|_| {
+            let (api, newest, stop, calls) = (dev.api(), newest.clone(), stop.clone(), calls.clone());
+            tokio::spawn(async move {
+                let mut last = 0;
+                while !stop.load(Ordering::SeqCst) {
+                    let reply = api.call("hot", json!({})).await;
+                    let halves: (u64, u64) = serde_json::from_value(reply.result()).unwrap();
+                    assert_eq!(halves.0, halves.1, "an answer is of one version");
+                    assert!(
+                        halves.0 >= last && halves.0 <= newest.load(Ordering::SeqCst) as u64,
+                        "{halves:?} after {last}"
+                    );
+                    last = halves.0;
+                    calls.fetch_add(1, Ordering::SeqCst);
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            })
+        })
+        .collect();
+    for version in 1..=100 {
+        newest.store(version, Ordering::SeqCst);
+        dev.save("hot.rs", &hot(version));
+        dev.answers("hot", json!([version, version])).await;
+        if version % 10 == 0 {
+            dev.api().call_as(&session, "counter", json!({})).await.result();
+        }
+    }
+    stop.store(true, Ordering::SeqCst);
+    for client in clients {
+        client.await.unwrap();
+    }
+    println!("{} calls during 100 reloads", calls.load(Ordering::SeqCst));
+    assert_eq!(dev.api().call_as(&session, "counter", json!({})).await.result(), 12);
+}
+
+#[tokio::test]
+async fn a_second_start_loads_what_the_first_has_compiled() {
+    let app = Scratch::new("again");
+    app.write("methods/a.rs", &SAYS.replace("TEXT", "a"));
+    let first = serve(&app, &["--log_level=debug"]);
+    assert!(first.log().contains("--crate-type=cdylib"), "the first compiles");
+    drop(first);
+    let second = serve(&app, &["--log_level=debug"]);
+    assert_eq!(second.api().call("a", json!({})).await.result(), "a");
+    assert!(!second.log().contains("--crate-type=cdylib"), "the second does not");
+    // With another tree it is another library.
+    drop(second);
+    app.write("methods/a.rs", &SAYS.replace("TEXT", "b"));
+    assert_eq!(serve(&app, &[]).api().call("a", json!({})).await.result(), "b");
+}
+
+/// A client that connects anew for each call, until it is told to stop; a connection that is refused or an answer that is missing is a
+/// failure.
+fn connect_again_and_again(server: &Server, stop: &Arc<AtomicBool>) -> std::thread::JoinHandle<usize> {
+    use std::io::{Read, Write};
+    let (address, stop) = (server.address, stop.clone());
+    std::thread::spawn(move || {
+        let mut calls = 0;
+        while !stop.load(Ordering::SeqCst) {
+            let mut stream = std::net::TcpStream::connect(address).expect("no connection is refused");
+            stream.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
+            stream
+                .write_all(b"POST /version HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+                .unwrap();
+            let mut reply = String::new();
+            stream.read_to_string(&mut reply).unwrap();
+            assert!(reply.starts_with("HTTP/1.1 200"), "{reply:?}");
+            calls += 1;
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        calls
+    })
+}
+
+#[tokio::test]
+async fn a_change_of_the_application_itself_restarts_it_on_the_same_socket() {
+    let app = Scratch::new("restarts");
+    app.write("methods/version.rs", &SAYS.replace("\"TEXT\"", "option_env!(\"VERSION\").unwrap_or(\"none\")"));
+    let account = root().join("tests/fixtures/app/methods/account/create.rs");
+    app.write("methods/account/create.rs", &std::fs::read_to_string(account).unwrap());
+    app.write("methods/whoami.rs", "use method_sdk::prelude::*;\npub async fn invoke(handler: &mut Handler, _: ()) -> Result<String> { Ok(handler.require_session()?.user_id.clone()) }");
+    let dev = Development::start(app, &["--dev_restart"]);
+    dev.answers("version", "none").await;
+    let session = dev.api().create("alice").await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let client = connect_again_and_again(&dev.server, &stop);
+
+    // What does not build leaves the server as it is.
+    let main = std::fs::read_to_string(dev.app.path("src/main.rs")).unwrap();
+    dev.app.write("src/main.rs", &format!("{main} fn x() -> u8 {{ \"\" }}"));
+    dev.shows("the server goes on as it is");
+    dev.says("other.rs", "still reloads");
+    dev.answers("other", "still reloads").await;
+
+    dev.app.write("src/main.rs", &main);
+    dev.app.write("build.rs", "fn main() { method_build::generate(); println!(\"cargo::rustc-env=VERSION=two\"); }");
+    dev.shows("build.rs has changed");
+    dev.answers("version", "two").await;
+    stop.store(true, Ordering::SeqCst);
+    println!("{} connections during the restart", client.join().unwrap());
+    assert_eq!(dev.api().call_as(&session, "whoami", json!({})).await.result(), "alice");
+    dev.says("version.rs", "after");
+    dev.answers("version", "after").await;
+}
+
+#[tokio::test]
+async fn without_being_told_to_it_asks_before_it_restarts() {
+    use std::io::Write;
+    let app = Scratch::new("asks");
+    app.write("methods/version.rs", &SAYS.replace("\"TEXT\"", "option_env!(\"VERSION\").unwrap_or(\"none\")"));
+    build(&app);
+    let (input, mut enter) = std::io::pipe().unwrap();
+    let server = Server::start_with_input(&directory(), &app.binary(), &["--log-format=auto", "dev"], input.into());
+    let dev = Development { app, server };
+    dev.answers("version", "none").await;
+    dev.app.write("build.rs", "fn main() { method_build::generate(); println!(\"cargo::rustc-env=VERSION=two\"); }");
+    dev.shows("restart it, or press Enter");
+    // Until then methods are compiled as before.
+    dev.says("other.rs", "meanwhile");
+    dev.answers("other", "meanwhile").await;
+    dev.answers("version", "none").await;
+    enter.write_all(b"\n").unwrap();
+    dev.answers("version", "two").await;
+}
+
+#[tokio::test]
+async fn an_sdk_that_is_replaced_while_it_runs_is_refused_with_a_sentence() {
+    let app = Scratch::new("replaced");
+    app.write("methods/a.rs", &SAYS.replace("TEXT", "one"));
+    build(&app);
+    // A copy of the program and the library, so that other tests keep theirs.
+    let copy = tempfile::tempdir().unwrap();
+    let (program, library) = (copy.path().join("replaced"), copy.path().join("libmethod_sdk_dylib.so"));
+    std::fs::copy(app.binary(), &program).unwrap();
+    std::fs::copy(fixtures_target().join("debug/libmethod_sdk_dylib.so"), &library).unwrap();
+    let server = Server::start_in(&directory(), &program, &["--log-format=auto", "dev"]);
+    let mut dev = Development { app, server };
+    dev.answers("a", "one").await;
+    dev.says("a.rs", "two");
+    dev.answers("a", "two").await;
+
+    std::fs::copy(&library, copy.path().join("new")).unwrap();
+    std::fs::rename(copy.path().join("new"), &library).unwrap();
+    dev.says("a.rs", "three");
+    dev.shows("method-sdk was rebuilt while this server runs");
+    dev.answers("a", "two").await;
+    assert!(dev.server.child.try_wait().unwrap().is_none(), "it goes on");
+}
+
+#[tokio::test]
+async fn where_methods_cannot_be_loaded_a_change_is_a_build_and_a_restart() {
+    let app = Scratch::new("rebuilds");
+    app.write("methods/a.rs", &SAYS.replace("TEXT", "one"));
+    let output = app.command("build").args(["--features", "dev"]).env("SIMPLEAPI_DEV", "restart").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut command = Command::new(app.binary());
+    command.env("SIMPLEAPI_DEV", "restart");
+    let server = Server::start_command(&directory(), command, &["--log-format=auto", "dev"]);
+    let dev = Development { app, server };
+    dev.shows("here methods cannot be loaded while the server runs");
+    dev.answers("a", "one").await;
+    dev.says("a.rs", "two");
+    dev.answers("a", "two").await;
+    dev.says("b.rs", "new");
+    dev.answers("b", "new").await;
+    dev.save("b.rs", "broken");
+    dev.shows("the server goes on as it is");
+    dev.answers("b", "new").await;
+}
+
+#[test]
+fn it_is_refused_where_it_must_not_be() {
+    let run = |binary: &Path, arguments: &[&str]| {
+        let directory = directory();
+        let output = Command::new(binary).args(arguments).current_dir(directory.path()).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (status, text) = run(&server_binary(), &["dev"]);
+    assert!(status == Some(2) && text.contains("use `cargo dev`"), "{text}");
+
+    let app = Scratch::new("refused");
+    app.write("methods/a.rs", SAYS);
+    build(&app);
+    for address in ["0.0.0.0", "::", "192.0.2.1"] {
+        let (status, text) = run(&app.binary(), &["dev", "--address", address]);
+        assert!(status == Some(2) && text.contains("--dev_unsafe"), "{text}");
+    }
+    let (status, text) = run(&app.binary(), &["serve"]);
+    assert!(status == Some(2) && text.contains("use `cargo dev`"), "{text}");
+    // It lists what is in the files.
+    let output = Command::new(app.binary()).arg("methods").output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("a  methods/a.rs"), "{output:?}");
+    drop(Server::start_in(
+        &directory(),
+        &app.binary(),
+        &["--log-format=auto", "--address=0.0.0.0", "dev", "--dev_unsafe"],
+    ));
+
+    let output = app.command("check").args(["--release", "--features", "dev"]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && text.contains("never part of a release build"), "{text}");
+}
+
+#[test]
+fn a_build_without_it_holds_no_loader_and_links_nothing_dynamically() {
+    let program = std::fs::read(server_binary()).unwrap();
+    let holds = |text: &str| program.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(holds("libc.so.6"), "what it links is seen");
+    for text in ["libmethod_sdk_dylib", "libstd-", "simpleapi_methods", "libloading"] {
+        assert!(!holds(text), "{text}");
+    }
+    let tree = crate::support::cargo(root(), "tree")
+        .args(["--edges", "normal", "--locked", "--offline", "--prefix", "none"])
+        .output()
+        .unwrap();
+    let tree = String::from_utf8_lossy(&tree.stdout).into_owned();
+    assert!(tree.contains("simpleapi-server v"), "{tree}");
+    for package in ["libloading v", "notify v", "method-sdk-dylib v"] {
+        assert!(!tree.contains(package), "{package}");
+    }
+}
+
+#[test]
+fn only_the_loader_is_unsafe() {
+    let sources = ["src", "server/src", "method-sdk/src", "method-sdk/build/src", "method-sdk/dylib/src", "methods"]
+        .map(|folder| root().join(folder));
+    let files = sources.iter().flat_map(walk).filter(|file| file.extension().is_some_and(|ending| ending == "rs"));
+    let begins =
+        |line: &str, at: usize| !line[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_');
+    let has_unsafe = |file: &std::path::PathBuf| {
+        let text = std::fs::read_to_string(file).unwrap();
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let mut forms =
+            code.flat_map(|line| ["unsafe {", "unsafe fn", "unsafe impl"].map(|form| (line, line.find(form))));
+        forms.any(|(line, at)| at.is_some_and(|at| begins(line, at)))
+    };
+    let found: Vec<_> = files.filter(has_unsafe).map(|file| file.strip_prefix(root()).unwrap().to_owned()).collect();
+    assert_eq!(found, [Path::new("server/src/dev/load.rs")]);
+}
+
+/// All files below a folder.
+fn walk(folder: impl AsRef<Path>) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+}
