@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::databases::{Database, Kind};
 
 /// How long anything may take before a test gives up on it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The repository.
 pub(crate) fn root() -> &'static Path {
