@@ -293,7 +293,7 @@ async fn everything_works_inside_a_method_that_was_reloaded() {
     dev.answers("log", 5).await;
     dev.shows("said from inside  five=5");
     dev.fails("panic", 1000).await;
-    dev.shows("panic at methods/panic.rs:4: on purpose");
+    dev.shows("panic at methods/panic.rs:4:11: on purpose");
     dev.answers("panic_in_task", true).await;
     dev.shows("panic at methods/panic_in_task.rs:4:: in a task");
 
