@@ -295,7 +295,7 @@ async fn everything_works_inside_a_method_that_was_reloaded() {
     dev.fails("panic", 1000).await;
     dev.shows("panic at methods/panic.rs:4:11: on purpose");
     dev.answers("panic_in_task", true).await;
-    dev.shows("panic at methods/panic_in_task.rs:4:: in a task");
+    dev.shows("panic at methods/panic_in_task.rs:4:");
 
     // A stream that has begun goes on in the old code while the new is served.
     let stream = |text: &str| {
