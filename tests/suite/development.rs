@@ -310,7 +310,7 @@ async fn everything_works_inside_a_method_that_was_reloaded() {
     let old = tokio::spawn(async move { api.send("/stream", "", &[]).await.body });
     tokio::time::sleep(Duration::from_millis(200)).await;
     dev.says("stream.rs", "new");
-    dev.answers("stream", "new").await;
+    wait_for_async(async || dev.api().send("/stream", "", &[]).await.body == br#"{"result":"new"}"#).await;
     assert_eq!(old.await.unwrap(), "old ".repeat(20).into_bytes());
 }
 
