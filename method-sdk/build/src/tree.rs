@@ -13,7 +13,7 @@ use crate::references::{self, Reference};
 use crate::walk::{Module, Walk};
 use crate::{Development, Method, Problem, method, write};
 
-/// A file whose last change is at least this old cannot change again without another time of change, on any file system.
+/// A file that was read at least this long after its last change cannot change again without another time of change, on any file system.
 const SETTLED_SECONDS: i64 = 3;
 
 /// Reads a tree again and again: a file is opened only if it has changed, and parsed only if its text has.
@@ -36,7 +36,9 @@ pub struct Tree {
 /// What has been read of a file.
 #[derive(Debug)]
 struct File {
+    /// As it was before the file was read.
     stamp: Option<Stamp>,
+    is_settled: bool,
     text: Result<String, String>,
     /// As a method; of shared code it is not asked.
     method: OnceLock<Result<Method, Vec<Problem>>>,
@@ -102,28 +104,34 @@ impl Reader {
     fn file(&self, path: &Path) -> Arc<File> {
         let stamp = Stamp::of(path);
         let known = self.files.get(path);
-        if let Some(known) = known.filter(|known| known.stamp.is_some() && known.stamp == stamp) {
+        if let Some(known) = known.filter(|known| known.is_settled && known.stamp == stamp) {
             return known.clone();
         }
+        let is_settled = stamp.as_ref().is_some_and(Stamp::is_settled);
         let text = fs::read_to_string(path).map_err(|error: io::Error| error.to_string());
         match known.filter(|known| known.text == text) {
             // The text is the same, and so is what has been learnt of it.
-            Some(known) => {
-                Arc::new(File { stamp, text, method: known.method.clone(), references: known.references.clone() })
-            }
-            None => Arc::new(File { stamp, text, method: OnceLock::new(), references: OnceLock::new() }),
+            Some(known) => Arc::new(File {
+                stamp,
+                is_settled,
+                text,
+                method: known.method.clone(),
+                references: known.references.clone(),
+            }),
+            None => Arc::new(File { stamp, is_settled, text, method: OnceLock::new(), references: OnceLock::new() }),
         }
     }
 }
 
 impl Stamp {
-    /// `None` if the file may change without another stamp.
     fn of(path: &Path) -> Option<Self> {
         let file = fs::metadata(path).ok()?;
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
-        let age = i64::try_from(now.as_secs()).ok()? - file.ctime();
-        let stamp = Stamp { inode: file.ino(), bytes: file.size(), changed: (file.ctime(), file.ctime_nsec()) };
-        (age >= SETTLED_SECONDS).then_some(stamp)
+        Some(Stamp { inode: file.ino(), bytes: file.size(), changed: (file.ctime(), file.ctime_nsec()) })
+    }
+
+    fn is_settled(&self) -> bool {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(now.as_secs()).is_ok_and(|now| now - self.changed.0 >= SETTLED_SECONDS)
     }
 }
 
@@ -188,6 +196,12 @@ impl Tree {
             Making { fingerprint: fingerprint.finish(), files }
         };
         self.methods.iter().map(|method| (&*method.name, making(method))).collect()
+    }
+
+    /// Whether these files of the tree are still those that were read: then what has been compiled from them since is what was read.
+    pub fn is_unchanged(&self, files: &BTreeSet<&Path>) -> bool {
+        let mut read = self.modules.iter().zip(&self.files).filter(|(module, _)| files.contains(&*module.file));
+        read.all(|(module, file)| file.stamp.is_some() && file.stamp == Stamp::of(&module.path))
     }
 
     fn leave_out_what_is_wrong(&mut self) {

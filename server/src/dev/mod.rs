@@ -74,7 +74,7 @@ pub(crate) fn run(methods: Methods, config: Config, options: &Dev) -> ExitCode {
     let lines = Lines::for_stderr();
     let guard = log::init_for_development(&config, lines);
     process::raise_descriptor_limit();
-    let end = block_on(serve(methods, development, config, options.dev_restart, lines, options));
+    let end = block_on(serve(methods, development, config, lines, options));
     drop(guard);
     match end {
         Ok(End::Stopped) => ExitCode::SUCCESS,
@@ -100,7 +100,6 @@ async fn serve(
     methods: Methods,
     development: Development,
     config: Config,
-    restarts: bool,
     lines: Lines,
     options: &Dev,
 ) -> Result<End, String> {
@@ -139,7 +138,14 @@ async fn serve(
     if let Some(warning) = warning {
         lines.note(&warning);
     }
-    let follower = Follower { application: application.clone(), reloader, watch, lines, restarts, listens: false };
+    let follower = Follower {
+        application: application.clone(),
+        reloader,
+        watch,
+        lines,
+        restarts: options.dev_restart,
+        listens: false,
+    };
     let follower =
         tokio::task::spawn_blocking(move || follower.start(started)).await.map_err(|error| error.to_string())??;
 

@@ -54,6 +54,9 @@ pub(super) struct Wrong {
     pub(super) words: String,
 }
 
+/// The fingerprint of what is to be tried again whatever it is.
+const NONE: u64 = 0;
+
 type Makings<'a> = BTreeMap<&'a str, Making<'a>>;
 
 impl Reloader {
@@ -97,12 +100,12 @@ impl Reloader {
         while !wanted.is_empty() {
             match self.build(&tree, &makings, &wanted, &mut report) {
                 Ok(methods) => {
-                    self.serve(methods, &makings, &mut report);
+                    self.serve(methods, &tree, &makings, &mut report);
                     break;
                 }
                 Err(Failure::Other(problem)) => return Err(problem),
                 Err(Failure::Wrong(diagnostics)) => {
-                    let blamed = self.blame(&wanted, &makings, &diagnostics, &mut report);
+                    let blamed = self.blame(&wanted, &tree, &makings, &diagnostics, &mut report);
                     wanted.retain(|name| !blamed.contains(*name));
                 }
             }
@@ -134,7 +137,7 @@ impl Reloader {
         // No fingerprint: whatever the file says next is to be tried.
         let failed: Vec<_> = wrong.iter().map(|(name, words)| (name.clone(), format!("error: {words}"))).collect();
         for (name, _) in &failed {
-            self.failed.insert(name.clone(), (0, BTreeSet::new()));
+            self.failed.insert(name.clone(), (NONE, BTreeSet::new()));
         }
         self.live.change(Change { retain: Some(names.into_iter().collect()), fresh, failed, current: &[] });
         self.problems = problems;
@@ -173,7 +176,7 @@ impl Reloader {
         let library = compiled?;
 
         let started = Instant::now();
-        if is_start {
+        if is_start && wanted.iter().all(|name| tree.is_unchanged(&makings[name].files)) {
             self.compiler.keep(&library, &kept);
         }
         let methods = load(&library, self.compiler.key()).map_err(Failure::Other)?;
@@ -188,16 +191,18 @@ impl Reloader {
         blamed.chain(own.flat_map(|making| making.files.iter().copied())).collect()
     }
 
-    fn serve(&mut self, methods: &'static [Method], makings: &Makings<'_>, report: &mut Report) {
+    fn serve(&mut self, methods: &'static [Method], tree: &Tree, makings: &Makings<'_>, report: &mut Report) {
         self.live.change(Change { current: methods, ..Change::default() });
         for method in methods {
             let name = method.name.to_owned();
             if self.failed.remove(&name).is_some() {
                 report.recovered.insert(name.clone());
             }
-            if let Some(making) = makings.get(method.name) {
-                self.served.insert(name.clone(), making.fingerprint);
-            }
+            // A file that was saved while rustc ran is in the library or not: the next look at the files compiles it again.
+            match makings.get(method.name).filter(|making| tree.is_unchanged(&making.files)) {
+                Some(making) => self.served.insert(name.clone(), making.fingerprint),
+                None => self.served.remove(&name),
+            };
             report.loaded.push(name);
         }
     }
@@ -206,6 +211,7 @@ impl Reloader {
     fn blame<'a>(
         &mut self,
         wanted: &BTreeSet<&'a str>,
+        tree: &Tree,
         makings: &Makings<'a>,
         diagnostics: &[Diagnostic],
         report: &mut Report,
@@ -225,7 +231,8 @@ impl Reloader {
                 words = diagnostics.iter().map(Diagnostic::plain).collect();
             }
             failed.push(((*name).to_owned(), words));
-            self.failed.insert((*name).to_owned(), (making.fingerprint, files.clone()));
+            let fingerprint = if tree.is_unchanged(&making.files) { making.fingerprint } else { NONE };
+            self.failed.insert((*name).to_owned(), (fingerprint, files.clone()));
         }
         self.live.change(Change { failed, ..Change::default() });
         let words = diagnostics.iter().map(|it| it.rendered.as_str()).collect();
