@@ -5,6 +5,7 @@ mod attributes;
 mod build_script;
 mod functions;
 mod names;
+mod reader;
 mod source;
 
 use std::fs;

@@ -1,0 +1,123 @@
+//! A tree that is read again and again: what is wrong is left out, and what a method is made of is known.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use method_build::{Reader, Tree};
+use tempfile::TempDir;
+
+use crate::{ASYNC, folder};
+
+fn reader(folder: &TempDir) -> Reader {
+    Reader::new(&folder.path().join("methods"))
+}
+
+fn save(folder: &TempDir, file: &str, text: &str) {
+    fs::write(folder.path().join("methods").join(file), text).unwrap();
+}
+
+fn names(tree: &Tree) -> Vec<&str> {
+    tree.methods().iter().map(|method| method.name.as_str()).collect()
+}
+
+fn files(tree: &Tree, method: &str) -> Vec<String> {
+    tree.makings()[method].files.iter().map(|file| file.display().to_string()).collect()
+}
+
+#[test]
+fn what_is_wrong_is_left_out_and_the_rest_is_there() {
+    let folder =
+        folder(&[("good.rs", ASYNC), ("private.rs", "fn invoke() {}"), ("A/x.rs", ASYNC), ("b/my-x.rs", ASYNC)]);
+    let mut reader = reader(&folder);
+    let tree = reader.read();
+    assert_eq!(names(&tree), ["good"]);
+    let wrong: BTreeSet<_> = tree.problems().map(|problem| problem.file.display().to_string()).collect();
+    assert_eq!(wrong, ["methods/A", "methods/b/my-x.rs", "methods/private.rs"].map(str::to_owned).into());
+    let source = tree.source(None);
+    assert!(source.contains("mod good") && !source.contains("private") && !source.contains("my-x"));
+
+    save(&folder, "private.rs", ASYNC);
+    assert_eq!(names(&reader.read()), ["good", "private"]);
+}
+
+#[test]
+fn a_method_is_made_of_all_that_it_refers_to() {
+    let folder = folder(&[
+        ("a/one.rs", &format!("use super::two;\n{ASYNC}")),
+        ("a/two.rs", &format!("use crate::_words::text;\nconst T: &str = include_str!(\"t.txt\");\n{ASYNC}")),
+        ("a/three.rs", ASYNC),
+        ("a/t.txt", "text"),
+        ("_words.rs", ""),
+        ("all.rs", &format!("use crate::a::*;\n{ASYNC}")),
+    ]);
+    let mut reader = reader(&folder);
+    let tree = reader.read();
+    assert_eq!(files(&tree, "a.one"), ["methods/_words.rs", "methods/a/one.rs", "methods/a/two.rs"]);
+    assert_eq!(files(&tree, "a.three"), ["methods/a/three.rs"]);
+    assert_eq!(files(&tree, "all").len(), 5, "a glob is all of the folder");
+
+    // Each change makes other fingerprints of those that it concerns, and the same again when it is taken back.
+    let before: Vec<u64> = tree.makings().values().map(|making| making.fingerprint).collect();
+    for (file, text, old) in [("_words.rs", "pub fn text() {}", ""), ("a/t.txt", "other", "text")] {
+        save(&folder, file, text);
+        let tree = reader.read();
+        let changed: Vec<&str> = tree
+            .makings()
+            .iter()
+            .zip(&before)
+            .filter(|((_, making), before)| making.fingerprint != **before)
+            .map(|((name, _), _)| *name)
+            .collect();
+        assert_eq!(changed, ["a.one", "a.two", "all"], "{file}");
+        save(&folder, file, old);
+        assert_eq!(reader.read().makings().values().map(|making| making.fingerprint).collect::<Vec<_>>(), before);
+    }
+}
+
+#[test]
+fn a_plugin_holds_what_its_methods_need_and_no_more() {
+    let folder = folder(&[
+        ("a/one.rs", &format!("use super::two;\n{ASYNC}")),
+        ("a/two.rs", ASYNC),
+        ("b.rs", ASYNC),
+        ("_impls.rs", ""),
+    ]);
+    let tree = reader(&folder).read();
+    let one = BTreeSet::from(["a.one"]);
+    let source = tree.plugin(&one, |_| false, "key");
+    assert!(
+        source.contains("one.rs")
+            && source.contains("mod two")
+            && !source.contains("mod b;")
+            && !source.contains("_impls")
+    );
+    assert!(source.contains("fn a·one<") && !source.contains("fn a·two<"), "only what is wanted is in the table");
+    assert!(source.contains("SIMPLEAPI_KEY: [u8; 4] = *b\"key\\0\""));
+    let more = tree.plugin(&one, |file| file == Path::new("methods/_impls.rs"), "key");
+    assert!(more.contains("mod _impls") && !more.contains("mod b;"));
+}
+
+#[test]
+fn a_file_that_is_saved_after_it_was_read_is_noticed() {
+    let folder = folder(&[("a.rs", ASYNC), ("b.rs", ASYNC)]);
+    let tree = reader(&folder).read();
+    let (a, b) = (BTreeSet::from([Path::new("methods/a.rs")]), BTreeSet::from([Path::new("methods/b.rs")]));
+    assert!(tree.is_unchanged(&a) && tree.is_unchanged(&b));
+    // With the same text: it may have been another in between.
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    save(&folder, "a.rs", ASYNC);
+    assert!(!tree.is_unchanged(&a) && tree.is_unchanged(&b));
+    fs::remove_file(folder.path().join("methods/b.rs")).unwrap();
+    assert!(!tree.is_unchanged(&b));
+}
+
+#[test]
+fn the_last_of_many_changes_in_one_moment_is_read() {
+    let folder = folder(&[("a.rs", ASYNC)]);
+    let mut reader = reader(&folder);
+    for number in 0..50 {
+        save(&folder, "a.rs", &format!("//! {:02}\n{ASYNC}", number));
+        assert_eq!(reader.read().methods()[0].description, format!("{number:02}"));
+    }
+}
