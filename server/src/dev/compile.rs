@@ -6,7 +6,6 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 use std::thread::JoinHandle;
 
 use tempfile::TempDir;
@@ -38,6 +37,9 @@ const FLAGS: [&str; 15] = [
 /// Methods that are compiled at once at most for it to be done incrementally: of more, it is seldom the same again.
 const INCREMENTAL: usize = 8;
 
+/// Sets of methods whose intermediate results are kept, of one or two megabytes each.
+const INCREMENTAL_SETS: usize = 64;
+
 /// Libraries of a whole tree that are kept for the next start.
 const KEPT: usize = 4;
 
@@ -48,13 +50,16 @@ pub(super) struct Compiler {
     rustc: PathBuf,
     /// What a library must be compiled with to fit this process.
     key: CString,
-    flags: OnceLock<Result<Flags, String>>,
+    /// What Cargo has answered, once it has.
+    flags: Result<Flags, String>,
     asked: Option<JoinHandle<Result<Flags, String>>>,
     /// The folder of what is kept for the next start.
     kept: PathBuf,
     /// The folder of what this process loads.
     own: TempDir,
     linker: Option<PathBuf>,
+    /// The sources that have intermediate results beside them, the one compiled last at the end.
+    recent: Vec<PathBuf>,
     made: usize,
 }
 
@@ -85,11 +90,12 @@ impl Compiler {
         let linker = quick_linker(own.path(), &sdk.path);
         Ok(Compiler {
             linker,
+            recent: Vec::new(),
             application: application.clone(),
             sdk,
             rustc,
             key,
-            flags: OnceLock::new(),
+            flags: Ok(Flags::default()),
             asked,
             kept,
             own,
@@ -101,18 +107,19 @@ impl Compiler {
         &self.key
     }
 
-    /// The same for a source.
+    /// The same to be written into a source.
     pub(super) fn key_text(&self) -> &str {
         self.key.to_str().unwrap_or_default()
     }
 
-    /// What Cargo says of the application; waits for it.
+    /// What Cargo says of the application; waits for it, and asks again if it could not tell.
     pub(super) fn flags(&mut self) -> Result<&Flags, String> {
         if let Some(asked) = self.asked.take() {
-            let answer = asked.join().unwrap_or_else(|_| Err("asking Cargo for the flags panicked".to_owned()));
-            let _ = self.flags.set(answer);
+            self.flags = asked.join().unwrap_or_else(|_| Err("asking Cargo for the flags panicked".to_owned()));
+        } else if self.flags.is_err() {
+            self.flags = self.application.flags();
         }
-        self.flags.get().expect("the answer is set above").as_ref().map_err(Clone::clone)
+        self.flags.as_ref().map_err(Clone::clone)
     }
 
     /// Compiles `source`, which holds the methods `names`, into a library under a name that has not been loaded before.
@@ -124,6 +131,7 @@ impl Compiler {
         self.sdk.check().map_err(Failure::Other)?;
         fs::write(&root, source).map_err(|error| Failure::Other(format!("{}: {error}", root.display())))?;
         let written = root.with_extension("so");
+        self.forget_all_but_recent(&root);
         let output = self.rustc(&root, &written, names).map_err(Failure::Other)?;
         // What was compiled against another SDK than this process has must not be loaded.
         self.sdk.check().map_err(Failure::Other)?;
@@ -162,6 +170,16 @@ impl Compiler {
         rustc.current_dir(&directory).stdin(Stdio::null());
         tracing::debug!("{rustc:?}");
         rustc.output().map_err(|error| format!("cannot run {}: {error}", self.rustc.display()))
+    }
+
+    fn forget_all_but_recent(&mut self, root: &Path) {
+        self.recent.retain(|other| other != root);
+        self.recent.push(root.to_owned());
+        if self.recent.len() > INCREMENTAL_SETS {
+            let oldest = self.recent.remove(0);
+            let _ = fs::remove_dir_all(oldest.with_extension("incremental"));
+            let _ = fs::remove_file(oldest);
+        }
     }
 
     /// Where the library of a whole tree is kept from one start to the next, if there is one, and where to keep it.
