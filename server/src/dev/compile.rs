@@ -216,11 +216,14 @@ fn make_folder(kept: &Path) -> std::io::Result<TempDir> {
     fs::create_dir_all(kept)?;
     let processes: BTreeSet<String> =
         fs::read_dir("/proc")?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let own = std::process::id().to_string();
     for entry in fs::read_dir(kept)?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if entry.path().is_dir() && !name.split('-').next().is_some_and(|process| processes.contains(process)) {
+        let process = name.split('-').next().unwrap_or_default();
+        // Of this process it is from before a restart.
+        if entry.path().is_dir() && (!processes.contains(process) || process == own) {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
-    tempfile::Builder::new().prefix(&format!("{}-", std::process::id())).tempdir_in(kept)
+    tempfile::Builder::new().prefix(&format!("{own}-")).tempdir_in(kept)
 }

@@ -105,17 +105,12 @@ async fn serve(
 ) -> Result<End, String> {
     let started = Instant::now();
     let application = Application::new(&development)?;
-    let live = Arc::new(Live::default());
-    let reloader = if development.reloads {
-        let compiler = Compiler::new(&application)?;
-        Some(Reloader::new(&application.methods(), compiler, live.clone()))
+    let (table, reloader) = if development.reloads {
+        let live = Arc::new(Live::default());
+        let reloader = Reloader::new(&application.methods(), Compiler::new(&application)?, live.clone());
+        (Table::Live(live), Some(reloader))
     } else {
-        None
-    };
-    let table = if development.reloads {
-        Table::Live(live.clone())
-    } else {
-        built_in(methods).map_err(|error| error.to_string())?
+        (built_in(methods).map_err(|error| error.to_string())?, None)
     };
     let config = Config {
         shutdown_delay: config.shutdown_delay.min(LONGEST_DELAY),
@@ -152,8 +147,7 @@ async fn serve(
     let (told, restart) = oneshot::channel();
     std::thread::spawn(move || follower.follow(told));
     let database = server.dispatcher().accounts.store().connection().db().kind();
-    let count = if development.reloads { live.names().len() } else { methods.table.len() };
-    tracing::info!(methods = count, database, "listening on http://{address}");
+    tracing::info!(database, "listening on http://{address}");
 
     let stop = process::told_to_stop().map_err(system)?;
     let mut is_restart = false;
