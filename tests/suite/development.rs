@@ -480,6 +480,21 @@ async fn a_second_start_loads_what_the_first_has_compiled() {
     assert_eq!(serve(&app, &[]).api().call("a", json!({})).await.result(), "b");
 }
 
+#[tokio::test]
+async fn cargo_dev_builds_and_starts_and_what_the_server_asks_of_cargo_builds_nothing_again() {
+    let app = Scratch::new("alias");
+    app.write("methods/a.rs", &SAYS.replace("TEXT", "one"));
+    let mut dev = crate::support::cargo(app.directory.path(), "dev");
+    dev.env("CARGO_NET_OFFLINE", "true");
+    let server = Server::start_command(&app.directory, dev, &["--log-format=auto"]);
+    let dev = Development { app, server };
+    dev.says("a.rs", "two");
+    dev.answers("a", "two").await;
+    let output = dev.app.command("build").args(["--features", "dev"]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !text.contains("Compiling"), "{text}");
+}
+
 /// A client that connects anew for each call, until it is told to stop; a connection that is refused or an answer that is missing is a
 /// failure.
 fn connect_again_and_again(server: &Server, stop: &Arc<AtomicBool>) -> std::thread::JoinHandle<usize> {

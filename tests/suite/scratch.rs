@@ -32,6 +32,7 @@ impl Scratch {
         scratch.write("src/lib.rs", &std::fs::read_to_string(app.join("src/lib.rs")).unwrap());
         let main = std::fs::read_to_string(app.join("src/main.rs")).unwrap();
         scratch.write("src/main.rs", &main.replace("fixture::", &format!("{name}::")));
+        scratch.write(".cargo/config.toml", &std::fs::read_to_string(app.join(".cargo/config.toml")).unwrap());
         std::fs::copy(root().join("Cargo.lock"), scratch.path("Cargo.lock")).unwrap();
         std::fs::create_dir(scratch.path("methods")).unwrap();
         scratch

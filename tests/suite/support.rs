@@ -51,6 +51,7 @@ pub(crate) fn cargo(directory: &Path, command: &str) -> Command {
     cargo.arg(command).current_dir(directory).env("CARGO_TARGET_DIR", fixtures_target());
     cargo.env_remove("RUSTFLAGS").env("CARGO_TERM_COLOR", "never");
     // What Cargo has told the tests of themselves: a build script that looks at it would run again each time.
+    cargo.env_remove("OUT_DIR");
     for (name, _) in
         std::env::vars().filter(|(name, _)| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
     {

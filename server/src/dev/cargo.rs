@@ -9,6 +9,10 @@ use std::process::{Command, Stdio};
 use method_sdk::Development;
 use serde_json::Value;
 
+/// What begins the names of variables that Cargo sets for the programs that it runs.
+const TOLD_BY_CARGO: [&str; 5] =
+    ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_NAME", "CARGO_BIN_NAME", "CARGO_PRIMARY_PACKAGE"];
+
 /// The application, as Cargo builds it.
 #[derive(Clone)]
 pub(super) struct Application {
@@ -79,10 +83,11 @@ impl Application {
         cargo.arg(command).args(["--no-default-features", "--features", self.features]);
         cargo.arg("--manifest-path").arg(self.directory.join("Cargo.toml"));
         cargo.current_dir(&self.directory).stdin(Stdio::null());
-        // What `cargo run` has told this program of itself is not for another build.
+        // What `cargo run` has told this program of itself. Build scripts may look at that, and would be run again, and with them what
+        // depends on their packages built.
         for (name, _) in env::vars_os() {
             let name = name.to_string_lossy();
-            if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "LD_LIBRARY_PATH" {
+            if name == "OUT_DIR" || TOLD_BY_CARGO.iter().any(|prefix| name.starts_with(prefix)) {
                 cargo.env_remove(&*name);
             }
         }
