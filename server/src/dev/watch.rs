@@ -47,6 +47,8 @@ pub(super) struct Watch {
     methods: PathBuf,
     /// The content of files outside the folder of methods, as this process was built from them.
     rest: BTreeMap<PathBuf, Option<u64>>,
+    /// Of those that have changed, what was told last.
+    told: BTreeMap<PathBuf, Option<u64>>,
 }
 
 impl Watch {
@@ -62,7 +64,7 @@ impl Watch {
             }
         };
         let methods = application.join("methods");
-        (Watch { watcher, signals, sender, methods, rest: BTreeMap::new() }, warning)
+        (Watch { watcher, signals, sender, methods, rest: BTreeMap::new(), told: BTreeMap::new() }, warning)
     }
 
     /// Watches these packages too: what they are built from is in this process, and a change of it wants another.
@@ -125,7 +127,8 @@ impl Watch {
                 is_ours = true;
             } else if self.is_of_rest(path) {
                 is_ours = true;
-                if self.rest.get(path).copied().flatten() != content(path) {
+                let (built, now) = (self.rest.get(path).copied().flatten(), content(path));
+                if now != self.told.insert(path.clone(), now).unwrap_or(built) && now != built {
                     changes.rest.insert(path.clone());
                 }
             }
