@@ -1,6 +1,7 @@
 //! Development mode: what is saved is served, whatever way it was saved, and nothing else notices.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -554,11 +555,18 @@ async fn without_being_told_to_it_asks_before_it_restarts() {
     use std::io::Write;
     let app = Scratch::new("asks");
     app.write("methods/version.rs", &SAYS.replace("\"TEXT\"", "option_env!(\"VERSION\").unwrap_or(\"none\")"));
-    build(&app);
+    // Started before, so that it need not wait for Cargo the next time.
+    drop(serve(&app, &[]));
+    let slow = app.path("slow-cargo");
+    std::fs::write(&slow, format!("#!/bin/sh\nsleep 2\nexec {} \"$@\"\n", env!("CARGO"))).unwrap();
+    std::fs::set_permissions(&slow, std::fs::Permissions::from_mode(0o755)).unwrap();
     let (input, mut enter) = std::io::pipe().unwrap();
-    let server = Server::start_with_input(&directory(), &app.binary(), &["--log-format=auto", "dev"], input.into());
+    let mut command = Command::new(app.binary());
+    command.stdin(input).env("CARGO", slow);
+    let server = Server::start_command(&directory(), command, &["--log-format=auto", "dev"]);
     let dev = Development { app, server };
     dev.answers("version", "none").await;
+    // Nor is what is changed missed before Cargo has told what there is to watch.
     dev.app.write("build.rs", "fn main() { method_build::generate(); println!(\"cargo::rustc-env=VERSION=two\"); }");
     dev.shows("restart it, or press Enter");
     // Until then methods are compiled as before.

@@ -87,12 +87,8 @@ impl Server {
     }
 
     pub(crate) fn start_in(directory: &Arc<TempDir>, binary: &Path, options: &[&str]) -> Self {
-        Server::start_with_input(directory, binary, options, Stdio::null())
-    }
-
-    pub(crate) fn start_with_input(directory: &Arc<TempDir>, binary: &Path, options: &[&str], input: Stdio) -> Self {
         let mut command = Command::new(binary);
-        command.stdin(input);
+        command.stdin(Stdio::null());
         Server::start_command(directory, command, options)
     }
 

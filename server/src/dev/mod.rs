@@ -196,15 +196,10 @@ impl Follower {
 
     /// Brings what is served in step with the files, again and again, until a restart has been prepared, which it tells.
     fn follow(mut self, told: oneshot::Sender<()>) {
-        // Cargo's answer may take a moment, and is wanted for this only here.
-        let packages = self
-            .reloader
-            .as_mut()
-            .and_then(|reloader| reloader.compiler().flags().ok())
-            .map(|flags| flags.packages.clone());
-        self.watch.packages(&packages.unwrap_or_default());
+        self.watch_packages();
         let mut wants_restart = false;
-        while let Some(changes) = self.watch.next() {
+        let mut meanwhile = None;
+        while let Some(changes) = meanwhile.take().or_else(|| self.watch.next()) {
             if changes.methods
                 && let (Some(reloader), Some(since)) = (&mut self.reloader, changes.since)
             {
@@ -214,21 +209,44 @@ impl Follower {
                 }
             }
             if self.is_to_restart(&changes, &mut wants_restart) {
-                match restart::rebuild(&self.application) {
-                    Ok(()) => {
+                let built = restart::rebuild(&self.application);
+                // What was saved while it was built may have come too late for it.
+                let changes = self.watch.pending();
+                match built {
+                    Ok(()) if !self.wants_build(&changes) => {
                         let _ = told.send(());
                         return;
                     }
+                    Ok(()) => {}
                     Err(problem) => self.lines.problem(&format!("{problem}; the server goes on as it is")),
                 }
+                meanwhile = changes.since.is_some().then_some(changes);
             }
         }
+    }
+
+    /// Cargo's answer may take a moment, and is wanted for this only here.
+    fn watch_packages(&mut self) {
+        let Some(reloader) = &mut self.reloader else { return };
+        let packages = match reloader.compiler().flags() {
+            Ok(flags) => flags.packages.clone(),
+            Err(problem) => {
+                self.lines.problem(&problem);
+                [self.application.directory.clone()].into()
+            }
+        };
+        self.watch.packages(&packages);
+    }
+
+    /// Whether these are changes that only another program can hold.
+    fn wants_build(&self, changes: &Changes) -> bool {
+        !changes.rest.is_empty() || (changes.methods && self.reloader.is_none())
     }
 
     /// Whether the time has come; says so if it has not.
     fn is_to_restart(&mut self, changes: &Changes, wants_restart: &mut bool) -> bool {
         if self.reloader.is_none() {
-            return changes.methods || !changes.rest.is_empty();
+            return self.wants_build(changes);
         }
         if let Some(file) = changes.rest.first() {
             *wants_restart = true;

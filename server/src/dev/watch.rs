@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use notify::event::{AccessKind, AccessMode};
 use notify::{Config, Event, EventKind, PollWatcher, RecommendedWatcher, RecursiveMode, Watcher};
@@ -45,6 +46,8 @@ pub(super) struct Watch {
     signals: Receiver<Signal>,
     sender: Sender<Signal>,
     methods: PathBuf,
+    /// What has changed after that is not in this process.
+    began: SystemTime,
     /// The content of files outside the folder of methods, as this process was built from them.
     rest: BTreeMap<PathBuf, Option<u64>>,
     /// Of those that have changed, what was told last.
@@ -54,6 +57,7 @@ pub(super) struct Watch {
 impl Watch {
     /// Watches the folder of methods in the folder `application`. The second is a sentence if the system does not tell of changes.
     pub(super) fn new(application: &Path) -> (Self, Option<String>) {
+        let began = SystemTime::now();
         let (sender, signals) = channel();
         let (watcher, warning) = match watcher(&sender, application) {
             Ok(watcher) => (watcher, None),
@@ -64,7 +68,7 @@ impl Watch {
             }
         };
         let methods = application.join("methods");
-        (Watch { watcher, signals, sender, methods, rest: BTreeMap::new(), told: BTreeMap::new() }, warning)
+        (Watch { watcher, signals, sender, methods, began, rest: BTreeMap::new(), told: BTreeMap::new() }, warning)
     }
 
     /// Watches these packages too: what they are built from is in this process, and a change of it wants another.
@@ -81,6 +85,15 @@ impl Watch {
                 self.remember(source.path());
             }
         }
+    }
+
+    /// What has changed and has not been told yet.
+    pub(super) fn pending(&mut self) -> Changes {
+        let mut changes = Changes::default();
+        while let Ok(signal) = self.signals.try_recv() {
+            self.take(signal, &mut changes);
+        }
+        changes
     }
 
     /// For a thread that has something to say to whoever waits.
@@ -146,8 +159,19 @@ impl Watch {
     }
 
     fn remember(&mut self, file: &Path) {
-        self.rest.insert(file.to_owned(), content(file));
+        let is_later = fs::metadata(file).is_ok_and(|metadata| changed(&metadata) > self.began);
+        self.rest.insert(file.to_owned(), if is_later { None } else { content(file) });
+        if is_later {
+            let event = Event::new(EventKind::Any).add_path(file.to_owned());
+            let _ = self.sender.send(Signal::Files(Ok(event)));
+        }
     }
+}
+
+/// When a file was last written, moved or replaced.
+fn changed(metadata: &fs::Metadata) -> SystemTime {
+    let seconds = Duration::from_secs(metadata.ctime().try_into().unwrap_or_default());
+    UNIX_EPOCH + seconds + Duration::from_nanos(metadata.ctime_nsec().try_into().unwrap_or_default())
 }
 
 fn content(file: &Path) -> Option<u64> {
