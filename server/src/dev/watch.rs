@@ -38,6 +38,16 @@ pub(super) struct Changes {
     pub(super) enter: bool,
     /// When the first of it was heard of.
     pub(super) since: Option<Instant>,
+    /// When the last of it was heard of.
+    latest: Option<Instant>,
+}
+
+impl Changes {
+    /// How long to wait for more; `None` if there is nothing yet, and so no end to wait for.
+    fn patience(&self) -> Option<Duration> {
+        let until = (self.latest? + QUIET).min(self.since? + LONGEST);
+        Some(until.saturating_duration_since(Instant::now()))
+    }
 }
 
 /// Watches an application's files.
@@ -102,14 +112,20 @@ impl Watch {
     }
 
     /// Waits until something has changed; `None` if nothing ever will.
+    ///
+    /// A log or a database beside the methods that is written all the time is no reason to wait any longer.
     pub(super) fn next(&mut self) -> Option<Changes> {
         let mut changes = Changes::default();
-        self.take(self.signals.recv().ok()?, &mut changes);
-        while changes.since.is_some_and(|since| since.elapsed() < LONGEST) {
-            match self.signals.recv_timeout(QUIET) {
-                Ok(signal) => self.take(signal, &mut changes),
-                Err(_) => break,
-            }
+        while !changes.enter {
+            let signal = match changes.patience() {
+                None => self.signals.recv().ok()?,
+                Some(Duration::ZERO) => break,
+                Some(left) => match self.signals.recv_timeout(left) {
+                    Ok(signal) => signal,
+                    Err(_) => break,
+                },
+            };
+            self.take(signal, &mut changes);
         }
         if changes.methods {
             // It may have been another folder of that name until now.
@@ -147,7 +163,9 @@ impl Watch {
             }
         }
         if is_ours {
-            changes.since.get_or_insert_with(Instant::now);
+            let now = Instant::now();
+            changes.since.get_or_insert(now);
+            changes.latest = Some(now);
         }
     }
 
@@ -206,4 +224,26 @@ fn begin(watcher: &mut dyn Watcher, application: &Path) -> notify::Result<()> {
     watcher.watch(application, RecursiveMode::NonRecursive)?;
     let methods = application.join("methods");
     if methods.is_dir() { watcher.watch(&methods, RecursiveMode::Recursive) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_part_in_the_build_does_not_put_off_what_has() {
+        let application = tempfile::tempdir().expect("a folder can be made");
+        let (mut watch, _) = Watch::new(application.path());
+        let written = |file: &str| Signal::Files(Ok(Event::new(EventKind::Any).add_path(application.path().join(file))));
+        let mut changes = Changes::default();
+        watch.take(written("simpleapi.db-wal"), &mut changes);
+        assert!(changes.patience().is_none() && !changes.methods, "{changes:?}");
+        watch.take(written("methods/account/login.rs"), &mut changes);
+        let first = changes.latest;
+        assert!(first.is_some() && changes.methods, "{changes:?}");
+        watch.take(written("log"), &mut changes);
+        assert_eq!(changes.latest, first);
+        watch.take(written("methods/account/login.rs"), &mut changes);
+        assert!(changes.latest > first && changes.since == first, "{changes:?}");
+    }
 }
