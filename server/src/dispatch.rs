@@ -74,7 +74,7 @@ pub(crate) async fn dispatch(dispatcher: Arc<Dispatcher>, incoming: Incoming, li
 
 async fn perform(dispatcher: &Dispatcher, incoming: Incoming, session: Option<Session>, line: Arc<Line>) -> Done {
     let Incoming { door, headers, body, peer, id, .. } = incoming;
-    let (served, call) = match find(&dispatcher.table, &door, &body) {
+    let (served, call) = match find(&dispatcher.table, &door, &body).await {
         Ok(found) => found,
         Err(error) => return Done { served: None, session, answer: Answer::error(error) },
     };
@@ -116,9 +116,9 @@ async fn perform(dispatcher: &Dispatcher, incoming: Incoming, session: Option<Se
 ///
 /// # Errors
 /// 1015, 1002, 1003: the request has no call in it. 1001: no such method.
-fn find<'a>(table: &Table, door: &'a Door, body: &'a [u8]) -> Result<(Served, Call<'a>)> {
+async fn find<'a>(table: &Table, door: &'a Door, body: &'a [u8]) -> Result<(Served, Call<'a>)> {
     let call = envelope::open(door, body)?;
-    let served = table.find(&call.name)?;
+    let served = table.find(&call.name).await?;
     Ok((served, call))
 }
 

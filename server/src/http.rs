@@ -117,7 +117,7 @@ async fn answer(
     let started = Instant::now();
     let peer = client::address(arrival.peer(), &request.headers, &front.config.trusted_proxies);
     let id = request.id.clone();
-    let refusal = match route(front, &request, arrival) {
+    let refusal = match route(front, &request, arrival).await {
         Ok(Route::Answer(outgoing)) => return Reply::Whole(outgoing),
         Ok(Route::Ready) => return Reply::Whole(readiness(front, arrival).await),
         Ok(Route::Call(door)) => match read(front, &request, body).await {
@@ -151,7 +151,7 @@ enum Route {
 }
 
 /// Where a request goes, by its head alone.
-fn route(front: &Front, request: &Received<'_>, arrival: &Arrival) -> Result<Route, Refusal> {
+async fn route(front: &Front, request: &Received<'_>, arrival: &Arrival) -> Result<Route, Refusal> {
     let Received { verb, path, headers, .. } = request;
     if arrival.is_one_too_many {
         return Err(code::SERVICE_UNAVAILABLE.into());
@@ -174,7 +174,7 @@ fn route(front: &Front, request: &Received<'_>, arrival: &Arrival) -> Result<Rou
         "/" => Err(refused("POST")),
         _ => {
             let name = name_of(path);
-            let method = front.dispatcher.table.find(&name).map(|served| served.method);
+            let method = front.dispatcher.table.find(&name).await.map(|served| served.method);
             let query = match (verb, method) {
                 (&Verb::POST, _) => None,
                 (&Verb::GET, Err(_)) => None,

@@ -23,18 +23,18 @@ pub(crate) struct Served {
 }
 
 impl Table {
-    /// The method of this name.
+    /// The method of this name; in development mode waits for one that is being compiled for the first time.
     ///
     /// # Errors
     /// 1001: there is none. In development mode 1000 for one that has never compiled.
-    pub(crate) fn find(&self, name: &str) -> Result<Served> {
+    pub(crate) async fn find(&self, name: &str) -> Result<Served> {
         match self {
             Table::BuiltIn(registry) => {
                 let method = registry.find(name).ok_or_else(|| envelope::unknown_method(name))?;
                 Ok(Served { method, is_stale: false })
             }
             #[cfg(feature = "dev")]
-            Table::Live(live) => live.find(name),
+            Table::Live(live) => live.find(name).await,
         }
     }
 }

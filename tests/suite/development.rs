@@ -470,6 +470,7 @@ async fn a_second_start_loads_what_the_first_has_compiled() {
     let app = Scratch::new("again");
     app.write("methods/a.rs", &SAYS.replace("TEXT", "a"));
     let first = serve(&app, &["--log_level=debug"]);
+    assert_eq!(first.api().call("a", json!({})).await.result(), "a");
     assert!(first.log().contains("--crate-type=cdylib"), "the first compiles");
     drop(first);
     let second = serve(&app, &["--log_level=debug"]);
@@ -479,6 +480,32 @@ async fn a_second_start_loads_what_the_first_has_compiled() {
     drop(second);
     app.write("methods/a.rs", &SAYS.replace("TEXT", "b"));
     assert_eq!(serve(&app, &[]).api().call("a", json!({})).await.result(), "b");
+}
+
+#[tokio::test]
+async fn many_methods_are_served_while_they_are_compiled() {
+    let app = Scratch::new("many");
+    for number in 0..60 {
+        app.write(&format!("methods/m{number}.rs"), &SAYS.replace("TEXT", &format!("{number}")));
+    }
+    app.write(
+        "methods/broken.rs",
+        "use method_sdk::prelude::*;\npub async fn invoke(_: &mut Handler, _: ()) -> Result<u8> { Ok(\"\") }",
+    );
+    let dev = Development::start(app, &[]);
+    // Whatever is called at once waits until it is there.
+    let api = dev.api();
+    let call = |method: &'static str| api.call(method, json!({}));
+    let (first, last, broken, none) = tokio::join!(call("m0"), call("m9"), call("broken"), call("none"));
+    assert_eq!((first.result(), last.result()), (json!("0"), json!("9")));
+    assert_eq!((broken.code(), none.code()), (1000, 1001));
+    dev.says("m30.rs", "changed");
+    dev.answers("m30", "changed").await;
+    dev.shows("60 methods, ready in");
+    dev.shows("broken  does not compile");
+    for number in (0..60).filter(|number| *number != 30) {
+        assert_eq!(dev.api().call(&format!("m{number}"), json!({})).await.result(), number.to_string());
+    }
 }
 
 #[tokio::test]

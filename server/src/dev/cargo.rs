@@ -2,12 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
-use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 
 use method_sdk::Development;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use super::sdk::Stamp;
 
 /// What begins the names of variables that Cargo sets for the programs that it runs.
 const TOLD_BY_CARGO: [&str; 5] =
@@ -23,10 +27,12 @@ pub(super) struct Application {
 }
 
 /// What rustc is to be told of the application when it compiles a part of it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Flags {
-    pub(super) arguments: Vec<OsString>,
+    pub(super) arguments: Vec<String>,
     pub(super) environment: Vec<(String, String)>,
+    /// The libraries among the arguments.
+    files: BTreeSet<PathBuf>,
     /// The folders of the packages that are not from a registry: the application, and those it names by path.
     pub(super) packages: BTreeSet<PathBuf>,
 }
@@ -41,6 +47,11 @@ impl Application {
     /// The folder of methods.
     pub(super) fn methods(&self) -> PathBuf {
         self.directory.join("methods")
+    }
+
+    /// Where things are kept from one start to the next.
+    pub(super) fn kept(&self) -> PathBuf {
+        self.program.with_file_name("simpleapi-dev")
     }
 
     /// `cargo build`, as this program was built.
@@ -64,17 +75,42 @@ impl Application {
         cargo
     }
 
-    /// Asks Cargo how the application is built; a program that is up to date is not built anew by that.
+    /// What Cargo knows of how the application is built. It takes a second to tell, and so is asked once for each build.
     pub(super) fn flags(&self) -> Result<Flags, String> {
-        let built = output(self.build().args(["--quiet", "--message-format=json-render-diagnostics"]))?;
-        let metadata = output(self.cargo("metadata").args(["--format-version=1", "--quiet"]))?;
-        let metadata: Value = serde_json::from_str(&metadata).map_err(|error| format!("cargo metadata: {error}"))?;
-        let messages: Vec<Value> = built.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        let mut flags = flags(&metadata, &messages);
-        for feature in self.features.split(',').filter(|feature| !feature.is_empty()) {
-            flags.arguments.extend(["--cfg".into(), format!("feature={feature:?}").into()]);
+        let file = self.kept().join(self.program.file_stem().unwrap_or_default()).with_extension("json");
+        let build = || format!("{:?} {:?}", Stamp::of(&self.program), env::var_os("RUSTFLAGS"));
+        let asked_of = build();
+        let known = fs::read(&file).ok().and_then(|text| serde_json::from_slice::<(String, Flags)>(&text).ok());
+        let is_valid = |(of, flags): &(String, Flags)| *of == asked_of && flags.files.iter().all(|file| file.is_file());
+        if let Some((_, flags)) = known.filter(is_valid) {
+            return Ok(flags);
         }
-        flags.arguments.extend(env::var("RUSTFLAGS").unwrap_or_default().split_whitespace().map(OsString::from));
+        let flags = self.ask()?;
+        // If the application was not up to date, it is by now, and this process is not.
+        if build() == asked_of {
+            // Without it the next start is slower, and that is all.
+            let _ = serde_json::to_vec(&(asked_of, &flags)).map(|text| fs::write(&file, text));
+        }
+        Ok(flags)
+    }
+
+    /// Asks Cargo; a program that is up to date is not built anew by that.
+    fn ask(&self) -> Result<Flags, String> {
+        let ask_for_metadata = || {
+            let metadata = output(self.cargo("metadata").args(["--format-version=1", "--quiet"]))?;
+            serde_json::from_str::<Value>(&metadata).map_err(|error| format!("cargo metadata: {error}"))
+        };
+        let (built, metadata) = thread::scope(|scope| {
+            let metadata = scope.spawn(ask_for_metadata);
+            let built = output(self.build().args(["--quiet", "--message-format=json-render-diagnostics"]));
+            (built, metadata.join().unwrap_or_else(|_| Err("reading what Cargo says panicked".to_owned())))
+        });
+        let messages: Vec<Value> = built?.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let mut flags = flags(&metadata?, &messages);
+        for feature in self.features.split(',').filter(|feature| !feature.is_empty()) {
+            flags.arguments.extend(["--cfg".to_owned(), format!("feature={feature:?}")]);
+        }
+        flags.arguments.extend(env::var("RUSTFLAGS").unwrap_or_default().split_whitespace().map(str::to_owned));
         Ok(flags)
     }
 
@@ -124,24 +160,25 @@ fn flags(metadata: &Value, messages: &[Value]) -> Flags {
     let packages = array(&metadata["packages"]);
     let own = packages.iter().find(|package| package["id"] == *root).unwrap_or(&Value::Null);
     let mut flags = Flags::default();
-    flags.arguments.extend(["--edition".into(), own["edition"].as_str().unwrap_or("2024").into()]);
+    flags.arguments.extend(["--edition", own["edition"].as_str().unwrap_or("2024")].map(str::to_owned));
     for (variable, member) in [("CARGO_PKG_NAME", "name"), ("CARGO_PKG_VERSION", "version")] {
         flags.environment.extend(own[member].as_str().map(|value| (variable.to_owned(), value.to_owned())));
     }
 
     for (name, file) in externs(metadata, messages) {
-        flags.arguments.extend(["--extern".into(), format!("{name}={file}").into()]);
+        flags.arguments.extend(["--extern".to_owned(), format!("{name}={file}")]);
+        flags.files.insert(file.into());
     }
     for message in messages.iter().filter(|message| message["reason"] == "build-script-executed") {
         for path in strings(&message["linked_paths"]) {
             let path = if path.contains('=') { path.to_owned() } else { format!("native={path}") };
-            flags.arguments.extend(["-L".into(), path.into()]);
+            flags.arguments.extend(["-L".to_owned(), path]);
         }
         if message["package_id"] != *root {
             continue;
         }
         for cfg in strings(&message["cfgs"]) {
-            flags.arguments.extend(["--cfg".into(), cfg.into()]);
+            flags.arguments.extend(["--cfg".to_owned(), cfg.to_owned()]);
         }
         let pairs = array(&message["env"]).iter().map(|pair| (strings(pair).next(), strings(pair).nth(1)));
         flags.environment.extend(pairs.filter_map(|(name, value)| Some((name?.to_owned(), value?.to_owned()))));
@@ -150,9 +187,7 @@ fn flags(metadata: &Value, messages: &[Value]) -> Flags {
     let folders: BTreeSet<&Path> =
         artifacts(messages).flat_map(|(_, files)| files).filter_map(|file| Path::new(file).parent()).collect();
     for folder in folders {
-        let mut argument = OsString::from("dependency=");
-        argument.push(folder);
-        flags.arguments.extend(["-L".into(), argument]);
+        flags.arguments.extend(["-L".to_owned(), format!("dependency={}", folder.display())]);
     }
     let local = packages.iter().filter(|package| package["source"].is_null());
     let folders = local.filter_map(|package| Path::new(package["manifest_path"].as_str()?).parent());

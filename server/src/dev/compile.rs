@@ -6,12 +6,15 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tempfile::TempDir;
 
 use super::cargo::{Application, Flags};
 use super::diagnostics::{self, Diagnostic};
+use super::incremental::Incremental;
+use super::kept::Kept;
 use super::link::quick_linker;
 use super::sdk::{Sdk, Stamp};
 
@@ -37,12 +40,6 @@ const FLAGS: [&str; 15] = [
 /// Methods that are compiled at once at most for it to be done incrementally: of more, it is seldom the same again.
 const INCREMENTAL: usize = 8;
 
-/// Sets of methods whose intermediate results are kept, of one or two megabytes each.
-const INCREMENTAL_SETS: usize = 64;
-
-/// Libraries of a whole tree that are kept for the next start.
-const KEPT: usize = 4;
-
 /// A compiler for this process: what it makes, this process can load.
 pub(super) struct Compiler {
     application: Application,
@@ -51,16 +48,13 @@ pub(super) struct Compiler {
     /// What a library must be compiled with to fit this process.
     key: CString,
     /// What Cargo has answered, once it has.
-    flags: Result<Flags, String>,
-    asked: Option<JoinHandle<Result<Flags, String>>>,
-    /// The folder of what is kept for the next start.
-    kept: PathBuf,
+    flags: Mutex<Option<Arc<Flags>>>,
+    linker: OnceLock<Option<PathBuf>>,
+    incremental: Mutex<Incremental>,
+    pub(super) kept: Kept,
     /// The folder of what this process loads.
     own: TempDir,
-    linker: Option<PathBuf>,
-    /// The sources that have intermediate results beside them, the one compiled last at the end.
-    recent: Vec<PathBuf>,
-    made: usize,
+    made: AtomicUsize,
 }
 
 /// Why there is no library.
@@ -74,33 +68,35 @@ pub(super) enum Failure {
 impl Compiler {
     /// # Errors
     /// A sentence: this process cannot load methods, or there is no rustc, or no room for libraries.
-    pub(super) fn new(application: &Application) -> Result<Self, String> {
+    pub(super) fn new(application: &Application) -> Result<Arc<Self>, String> {
         let sdk = Sdk::loaded()?;
         let (rustc, version) = application.rustc()?;
         let program = Stamp::of(&application.program);
         let key = hash(&(sdk.version(), version, program, FLAGS));
         let key = CString::new(format!("{key:016x}")).expect("hex digits are not 0");
 
-        let beside = application.program.parent().unwrap_or(Path::new("."));
-        let kept = beside.join("simpleapi-dev");
+        let kept = application.kept();
         let own = make_folder(&kept).map_err(|error| format!("{}: {error}", kept.display()))?;
-        // Cargo takes as long to answer as a first library takes to be read: not needed before something is compiled.
-        let asking = application.clone();
-        let asked = Some(std::thread::spawn(move || asking.flags()));
-        let linker = quick_linker(own.path(), &sdk.path);
-        Ok(Compiler {
-            linker,
-            recent: Vec::new(),
+        let compiler = Arc::new(Compiler {
             application: application.clone(),
             sdk,
             rustc,
             key,
-            flags: Ok(Flags::default()),
-            asked,
-            kept,
+            flags: Mutex::default(),
+            linker: OnceLock::new(),
+            incremental: Mutex::default(),
+            kept: Kept::new(kept),
             own,
-            made: 0,
-        })
+            made: AtomicUsize::new(0),
+        });
+        // Both take longer than to load what is kept, and are not needed before something is compiled.
+        let ahead = compiler.clone();
+        std::thread::spawn(move || {
+            ahead.linker();
+            // Who needs them asks again, and shows what is wrong.
+            let _ = ahead.flags();
+        });
+        Ok(compiler)
     }
 
     pub(super) fn key(&self) -> &CStr {
@@ -113,30 +109,35 @@ impl Compiler {
     }
 
     /// What Cargo says of the application; waits for it, and asks again if it could not tell.
-    pub(super) fn flags(&mut self) -> Result<&Flags, String> {
-        if let Some(asked) = self.asked.take() {
-            self.flags = asked.join().unwrap_or_else(|_| Err("asking Cargo for the flags panicked".to_owned()));
-        } else if self.flags.is_err() {
-            self.flags = self.application.flags();
-        }
-        self.flags.as_ref().map_err(Clone::clone)
+    pub(super) fn flags(&self) -> Result<Arc<Flags>, String> {
+        let mut known = self.flags.lock().unwrap_or_else(PoisonError::into_inner);
+        let flags = match known.take() {
+            Some(flags) => flags,
+            None => Arc::new(self.application.flags()?),
+        };
+        Ok(known.insert(flags).clone())
+    }
+
+    fn linker(&self) -> Option<&Path> {
+        self.linker.get_or_init(|| quick_linker(self.own.path(), &self.sdk.path)).as_deref()
     }
 
     /// Compiles `source`, which holds the methods `names`, into a library under a name that has not been loaded before.
-    pub(super) fn compile(&mut self, source: &str, names: &BTreeSet<&str>) -> Result<PathBuf, Failure> {
-        self.made += 1;
-        let library = self.own.path().join(format!("{}.so", self.made));
-        // For the same methods the same names: by them rustc recognises what it has done before.
-        let root = self.own.path().join(format!("{:016x}.rs", hash(names)));
+    pub(super) fn compile(&self, source: &str, names: &BTreeSet<&str>) -> Result<PathBuf, Failure> {
+        let root = self.root(names);
         self.sdk.check().map_err(Failure::Other)?;
+        let is_incremental = self.incremental().is_ready(&root);
         fs::write(&root, source).map_err(|error| Failure::Other(format!("{}: {error}", root.display())))?;
         let written = root.with_extension("so");
-        self.forget_all_but_recent(&root);
-        let output = self.rustc(&root, &written, names).map_err(Failure::Other)?;
+        let mut rustc = self.rustc(&root, &written, is_incremental).map_err(Failure::Other)?;
+        tracing::debug!("{rustc:?}");
+        let output =
+            rustc.output().map_err(|error| Failure::Other(format!("cannot run {}: {error}", self.rustc.display())))?;
         // What was compiled against another SDK than this process has must not be loaded.
         self.sdk.check().map_err(Failure::Other)?;
         let said = String::from_utf8_lossy(&output.stderr);
         if output.status.success() {
+            let library = self.own.path().join(format!("{}.so", self.made.fetch_add(1, Ordering::Relaxed)));
             fs::rename(&written, &library)
                 .map_err(|error| Failure::Other(format!("{}: {error}", written.display())))?;
             return Ok(library);
@@ -148,64 +149,48 @@ impl Compiler {
         Err(Failure::Wrong(diagnostics))
     }
 
-    fn rustc(&mut self, root: &Path, library: &Path, names: &BTreeSet<&str>) -> Result<std::process::Output, String> {
-        let sdk = format!("method_sdk={}", self.sdk.path.display());
-        let directory = self.application.directory.clone();
-        let linker = self.linker.clone();
-        let incremental = root.with_extension("incremental");
-        let mut rustc = Command::new(&self.rustc);
+    /// Makes ready for these methods, which have just been compiled, to be saved again.
+    pub(super) fn prepare(&self, names: &BTreeSet<&str>) {
+        let root = self.root(names);
+        if names.len() <= INCREMENTAL
+            && let Ok(mut rustc) = self.rustc(&root, &root.with_extension("so"), true)
+        {
+            rustc.stdout(Stdio::null()).stderr(Stdio::null());
+            self.incremental().prepare(&root, rustc);
+        }
+    }
+
+    /// The source of these methods: for the same methods the same file, by which rustc recognises what it has done before.
+    fn root(&self, names: &BTreeSet<&str>) -> PathBuf {
+        self.own.path().join(format!("{:016x}.rs", hash(names)))
+    }
+
+    fn incremental(&self) -> MutexGuard<'_, Incremental> {
+        self.incremental.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rustc(&self, root: &Path, library: &Path, is_incremental: bool) -> Result<Command, String> {
+        let directory = &self.application.directory;
         let flags = self.flags()?;
-        rustc.args(FLAGS).args(&flags.arguments).arg("--extern").arg(sdk);
+        let mut rustc = Command::new(&self.rustc);
+        rustc.args(FLAGS).args(&flags.arguments);
+        rustc.arg("--extern").arg(format!("method_sdk={}", self.sdk.path.display()));
         // Paths as people know them, also in the words of a panic.
         rustc.arg(format!("--remap-path-prefix={}/=", directory.display()));
-        if let Some(linker) = linker {
+        if let Some(linker) = self.linker() {
             rustc.arg("-C").arg(format!("linker={}", linker.display()));
         }
-        // The same methods are often saved again: what has not changed in them is not compiled anew.
-        if names.len() <= INCREMENTAL {
-            rustc.arg("-C").arg(format!("incremental={}", incremental.display()));
+        if is_incremental {
+            rustc.arg("-C").arg(format!("incremental={}", Incremental::folder(root).display()));
         }
         rustc.arg("-o").arg(library).arg(root);
         rustc.envs(flags.environment.iter().map(|(name, value)| (name, value)));
-        rustc.current_dir(&directory).stdin(Stdio::null());
-        tracing::debug!("{rustc:?}");
-        rustc.output().map_err(|error| format!("cannot run {}: {error}", self.rustc.display()))
-    }
-
-    fn forget_all_but_recent(&mut self, root: &Path) {
-        self.recent.retain(|other| other != root);
-        self.recent.push(root.to_owned());
-        if self.recent.len() > INCREMENTAL_SETS {
-            let oldest = self.recent.remove(0);
-            let _ = fs::remove_dir_all(oldest.with_extension("incremental"));
-            let _ = fs::remove_file(oldest);
-        }
-    }
-
-    /// Where the library of a whole tree is kept from one start to the next, if there is one, and where to keep it.
-    pub(super) fn kept(&self, source: &str, fingerprints: &[u64]) -> PathBuf {
-        self.kept.join(format!("{:016x}.so", hash(&(&self.key, source, fingerprints))))
-    }
-
-    /// Keeps a library for the next start, and of those that are kept only the newest.
-    pub(super) fn keep(&self, library: &Path, kept: &Path) {
-        // First beside it and then by name: another server that starts at this moment finds it whole or not at all.
-        let whole = self.own.path().join("kept.so");
-        if fs::copy(library, &whole).and_then(|_| fs::rename(&whole, kept)).is_err() {
-            return;
-        }
-        let entries = fs::read_dir(&self.kept).into_iter().flatten().flatten();
-        let libraries = entries.filter(|entry| entry.path().extension().is_some_and(|ending| ending == "so"));
-        let mut libraries: Vec<_> =
-            libraries.filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path()))).collect();
-        libraries.sort();
-        for (_, old) in libraries.iter().rev().skip(KEPT) {
-            let _ = fs::remove_file(old);
-        }
+        rustc.current_dir(directory).stdin(Stdio::null());
+        Ok(rustc)
     }
 }
 
-fn hash(value: &impl Hash) -> u64 {
+pub(super) fn hash(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()

@@ -6,7 +6,9 @@
 //! |---|---|
 //! | `watch.rs` | what has been saved |
 //! | `reload.rs` | which methods that changes |
-//! | `compile.rs`, `link.rs`, `diagnostics.rs` | rustc, its linker, and what it says |
+//! | `batch.rs` | which of them are made together, and when |
+//! | `compile.rs`, `incremental.rs`, `link.rs`, `diagnostics.rs` | rustc, what it knows from before, its linker, and what it says |
+//! | `kept.rs` | what need not be compiled at the next start |
 //! | `load.rs` | a library into this process, for good |
 //! | `live.rs` | the methods, as calls find them |
 //! | `terminal.rs` | what the developer sees |
@@ -14,9 +16,12 @@
 //! `cargo.rs` knows how the application is built, `sdk.rs` which shared library the process and its methods have in common, and
 //! `restart.rs` what to do about a change that cannot be loaded.
 
+mod batch;
 mod cargo;
 mod compile;
 mod diagnostics;
+mod incremental;
+mod kept;
 mod link;
 mod live;
 #[allow(unsafe_code, reason = "a library is loaded, and called across the boundary")]
@@ -32,7 +37,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use method_sdk::{Development, Method, Methods};
+use method_sdk::{Development, Methods};
 use tokio::sync::oneshot;
 
 use crate::config::{Config, Dev};
@@ -53,6 +58,9 @@ pub(crate) use terminal::Lines;
 /// A restart waits for calls in flight no longer than this: whoever develops waits too.
 const LONGEST_DRAIN: Duration = Duration::from_secs(5);
 const LONGEST_DELAY: Duration = Duration::from_millis(200);
+
+/// Where something takes long, it is told this often how far it has come.
+const PROGRESS: Duration = Duration::from_secs(2);
 
 /// How a server in development mode ends.
 enum End {
@@ -105,12 +113,16 @@ async fn serve(
 ) -> Result<End, String> {
     let started = Instant::now();
     let application = Application::new(&development)?;
-    let (table, reloader) = if development.reloads {
-        let live = Arc::new(Live::default());
-        let reloader = Reloader::new(&application.methods(), Compiler::new(&application)?, live.clone());
-        (Table::Live(live), Some(reloader))
+    let compiler = development.reloads.then(|| {
+        let application = application.clone();
+        // It takes rustc as long to say its version as it takes the server to open its database.
+        tokio::task::spawn_blocking(move || Compiler::new(&application))
+    });
+    let live = Arc::new(Live::default());
+    let table = if development.reloads {
+        Table::Live(live.clone())
     } else {
-        (built_in(methods).map_err(|error| error.to_string())?, None)
+        built_in(methods).map_err(|error| error.to_string())?
     };
     let config = Config {
         shutdown_delay: config.shutdown_delay.min(LONGEST_DELAY),
@@ -128,6 +140,19 @@ async fn serve(
     let listener = listener.into_std().map_err(system)?;
     let kept = listener.try_clone().map_err(system)?;
 
+    let reloader = match compiler {
+        Some(compiler) => {
+            let compiler = compiler.await.map_err(|error| error.to_string())??;
+            Some(Reloader::new(&application.methods(), compiler, live))
+        }
+        None => None,
+    };
+    lines.title();
+    if reloader.is_none() {
+        lines.note(
+            "here methods cannot be loaded while the server runs: what is saved is built, and the server restarted",
+        );
+    }
     // Before the first look at the files, so that nothing is missed in between.
     let (watch, warning) = Watch::new(&application.directory);
     if let Some(warning) = warning {
@@ -138,16 +163,16 @@ async fn serve(
         reloader,
         watch,
         lines,
+        started,
+        is_ready: false,
         restarts: options.dev_restart,
+        wants_restart: false,
         listens: false,
     };
-    let follower =
-        tokio::task::spawn_blocking(move || follower.start(started)).await.map_err(|error| error.to_string())??;
-
-    let (told, restart) = oneshot::channel();
-    std::thread::spawn(move || follower.follow(told));
     let database = server.dispatcher().accounts.store().connection().db().kind();
     tracing::info!(database, "listening on http://{address}");
+    let (told, restart) = oneshot::channel();
+    std::thread::spawn(move || follower.follow(told));
 
     let stop = process::told_to_stop().map_err(system)?;
     let mut is_restart = false;
@@ -170,48 +195,31 @@ struct Follower {
     reloader: Option<Reloader>,
     watch: Watch,
     lines: Lines,
+    started: Instant,
+    /// Whether all methods have been looked at once.
+    is_ready: bool,
     /// Restarts without being asked.
     restarts: bool,
+    /// Something has changed that is not in this process.
+    wants_restart: bool,
     /// Whether standard input is listened to.
     listens: bool,
 }
 
 impl Follower {
-    /// Loads the methods for the first time.
-    fn start(mut self, started: Instant) -> Result<Self, String> {
-        let Some(reloader) = &mut self.reloader else {
-            self.lines.note(
-                "here methods cannot be loaded while the server runs: what is saved is built, and the server restarted",
-            );
-            let packages = self.application.flags()?.packages;
-            self.watch.packages(&packages);
-            return Ok(self);
-        };
-        let report = reloader.reload()?;
-        let methods: Vec<&Method> = reloader.methods();
-        self.lines.started(&methods, started.elapsed());
-        self.lines.wrong(&report);
-        Ok(self)
-    }
-
     /// Brings what is served in step with the files, again and again, until a restart has been prepared, which it tells.
     fn follow(mut self, told: oneshot::Sender<()>) {
+        let mut changes = self.load(self.started);
         self.watch_packages();
-        let mut wants_restart = false;
-        let mut meanwhile = None;
-        while let Some(changes) = meanwhile.take().or_else(|| self.watch.next()) {
-            if changes.methods
-                && let (Some(reloader), Some(since)) = (&mut self.reloader, changes.since)
-            {
-                match reloader.reload() {
-                    Ok(report) => self.lines.reloaded(&report, since.elapsed()),
-                    Err(problem) => self.lines.problem(&problem),
-                }
-            }
-            if self.is_to_restart(&changes, &mut wants_restart) {
+        while let Some(now) = self.watch.next(changes) {
+            changes = match now.since {
+                Some(since) if now.methods => self.load(since),
+                _ => Changes::default(),
+            };
+            if self.is_to_restart(&now) {
                 let built = restart::rebuild(&self.application);
                 // What was saved while it was built may have come too late for it.
-                let changes = self.watch.pending();
+                self.watch.take_all(&mut changes);
                 match built {
                     Ok(()) if !self.wants_build(&changes) => {
                         let _ = told.send(());
@@ -220,15 +228,45 @@ impl Follower {
                     Ok(()) => {}
                     Err(problem) => self.lines.problem(&format!("{problem}; the server goes on as it is")),
                 }
-                meanwhile = changes.since.is_some().then_some(changes);
             }
         }
     }
 
+    /// Loads the methods that have changed, of which was heard first at `since`, and returns what has changed meanwhile.
+    fn load(&mut self, since: Instant) -> Changes {
+        let mut later = Changes::default();
+        let Some(reloader) = &mut self.reloader else { return later };
+        let (watch, lines) = (&mut self.watch, self.lines);
+        let mut told = Instant::now();
+        let report = reloader.reload(|done, of| {
+            if told.elapsed() >= PROGRESS {
+                told = Instant::now();
+                lines.note(&format!("{done} of {of} methods compiled"));
+            }
+            watch.take_all(&mut later);
+            later.methods
+        });
+        match report {
+            Ok(report) if self.is_ready => lines.reloaded(&report, since.elapsed()),
+            Ok(report) => {
+                self.is_ready = report.is_whole;
+                if self.is_ready {
+                    lines.ready(&reloader.methods(), self.started.elapsed());
+                }
+                lines.wrong(&report);
+            }
+            Err(problem) => lines.problem(&problem),
+        }
+        later
+    }
+
     /// Cargo's answer may take a moment, and is wanted for this only here.
     fn watch_packages(&mut self) {
-        let Some(reloader) = &mut self.reloader else { return };
-        let packages = match reloader.compiler().flags() {
+        let flags = match &self.reloader {
+            Some(reloader) => reloader.compiler().flags(),
+            None => self.application.flags().map(Arc::new),
+        };
+        let packages = match flags {
             Ok(flags) => flags.packages.clone(),
             Err(problem) => {
                 self.lines.problem(&problem);
@@ -244,12 +282,12 @@ impl Follower {
     }
 
     /// Whether the time has come; says so if it has not.
-    fn is_to_restart(&mut self, changes: &Changes, wants_restart: &mut bool) -> bool {
+    fn is_to_restart(&mut self, changes: &Changes) -> bool {
         if self.reloader.is_none() {
             return self.wants_build(changes);
         }
         if let Some(file) = changes.rest.first() {
-            *wants_restart = true;
+            self.wants_restart = true;
             let file = file.strip_prefix(&self.application.directory).unwrap_or(file).display();
             if self.restarts {
                 self.lines.note(&format!("{file} has changed: building, and then restarting"));
@@ -263,6 +301,6 @@ impl Follower {
                 restart::listen_for_enter(self.watch.sender());
             }
         }
-        *wants_restart && changes.enter
+        self.wants_restart && changes.enter
     }
 }

@@ -3,20 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use method_build::{Making, Problem, Reader, Tree};
 use method_sdk::Method;
 
-use super::compile::{Compiler, Failure};
+use super::batch::{Batch, Made, Makings, Queue, Work, split};
+use super::compile::Compiler;
 use super::diagnostics::Diagnostic;
 use super::live::{Change, Live};
-use super::load::load;
 
 /// Keeps what is served in step with the files.
 pub(super) struct Reloader {
     reader: Reader,
-    compiler: Compiler,
+    compiler: Arc<Compiler>,
     live: Arc<Live>,
     /// Of each method that is served: the fingerprint of what it was compiled from.
     served: HashMap<String, u64>,
@@ -24,6 +26,8 @@ pub(super) struct Reloader {
     failed: HashMap<String, (u64, BTreeSet<PathBuf>)>,
     /// What is wrong with files before rustc sees them.
     problems: BTreeSet<Problem>,
+    /// Whether all has been looked at once.
+    has_started: bool,
 }
 
 /// What has become of a change.
@@ -39,10 +43,12 @@ pub(super) struct Report {
     pub(super) gone: Vec<String>,
     /// What does not compile.
     pub(super) wrong: Vec<Wrong>,
-    /// The time that rustc took, all in all.
+    /// The time until all was compiled.
     pub(super) compile: Duration,
     /// The time that loading took.
     pub(super) load: Duration,
+    /// Nothing is left for the next time.
+    pub(super) is_whole: bool,
 }
 
 /// Something that does not compile.
@@ -57,10 +63,8 @@ pub(super) struct Wrong {
 /// The fingerprint of what is to be tried again whatever it is.
 const NONE: u64 = 0;
 
-type Makings<'a> = BTreeMap<&'a str, Making<'a>>;
-
 impl Reloader {
-    pub(super) fn new(methods: &Path, compiler: Compiler, live: Arc<Live>) -> Self {
+    pub(super) fn new(methods: &Path, compiler: Arc<Compiler>, live: Arc<Live>) -> Self {
         Reloader {
             reader: Reader::new(methods),
             compiler,
@@ -68,11 +72,12 @@ impl Reloader {
             served: HashMap::new(),
             failed: HashMap::new(),
             problems: BTreeSet::new(),
+            has_started: false,
         }
     }
 
-    pub(super) fn compiler(&mut self) -> &mut Compiler {
-        &mut self.compiler
+    pub(super) fn compiler(&self) -> &Compiler {
+        &self.compiler
     }
 
     /// Those that can be called, sorted by name.
@@ -80,41 +85,76 @@ impl Reloader {
         self.live.methods()
     }
 
-    /// Looks at the tree, and brings what is served in step with it.
+    /// Looks at the tree, and brings what is served in step with it, until `is_late` says that it has changed: then the rest is for the
+    /// next time. That is asked again and again, with the number of methods that are done and of all that have changed.
     ///
     /// # Errors
-    /// A sentence: nothing can be compiled or loaded. Everything is served as before.
-    pub(super) fn reload(&mut self) -> Result<Report, String> {
+    /// A sentence: nothing can be compiled or loaded. What was served is served as before.
+    pub(super) fn reload(&mut self, mut is_late: impl FnMut(usize, usize) -> bool) -> Result<Report, String> {
+        let started = Instant::now();
         let tree = self.reader.read();
         let makings = tree.makings();
         let mut report = Report::default();
-        self.settle(&tree, &makings, &mut report);
-
-        let is_new = |name: &str, making: &Making<'_>| {
-            self.served.get(name) != Some(&making.fingerprint)
-                && self.failed.get(name).map(|(fingerprint, _)| fingerprint) != Some(&making.fingerprint)
+        let wanted = self.settle(&tree, &makings, &mut report);
+        let live = self.live.clone();
+        // What has been edited is waited for by somebody; of the rest it is not known.
+        let served: BTreeSet<&str> = self.methods().iter().map(|method| method.name).collect();
+        let (edited, rest): (Batch<'_>, Batch<'_>) = wanted.iter().partition(|name| served.contains(**name));
+        let batches = [split(edited.into_iter()), split(rest.into_iter())].concat();
+        let used = batches.len();
+        let queue = Queue::new(batches, &live);
+        let compiler = self.compiler.clone();
+        let work = Work {
+            tree: &tree,
+            makings: &makings,
+            compiler: &compiler,
+            aside: self.set_aside(&makings),
+            is_start: !self.has_started,
         };
-        let mut wanted: BTreeSet<&str> =
-            makings.iter().filter(|(name, making)| is_new(name, making)).map(|(name, _)| *name).collect();
-        // What does not compile is put aside, and the rest is tried again: one file does not keep the others.
-        while !wanted.is_empty() {
-            match self.build(&tree, &makings, &wanted, &mut report) {
-                Ok(methods) => {
-                    self.serve(methods, &tree, &makings, &mut report);
-                    break;
+
+        let mut done = 0;
+        let problem = thread::scope(|scope| {
+            let (sender, made) = channel();
+            for _ in 0..thread::available_parallelism().map_or(1, usize::from).min(used) {
+                let (sender, queue, work) = (sender.clone(), &queue, &work);
+                scope.spawn(move || {
+                    while let Some(batch) = queue.next() {
+                        let _ = sender.send(work.make(batch));
+                    }
+                });
+            }
+            drop(sender);
+            let mut problem = None;
+            for made in made {
+                match made {
+                    Ok(made) => {
+                        done += made.batch.len();
+                        self.take(made, &tree, &makings, &mut report);
+                    }
+                    Err(words) => problem = Some(words),
                 }
-                Err(Failure::Other(problem)) => return Err(problem),
-                Err(Failure::Wrong(diagnostics)) => {
-                    let blamed = self.blame(&wanted, &tree, &makings, &diagnostics, &mut report);
-                    wanted.retain(|name| !blamed.contains(*name));
+                if problem.is_some() || is_late(done, wanted.len()) {
+                    queue.clear();
                 }
             }
+            problem
+        });
+        report.compile = started.elapsed().saturating_sub(report.load);
+        if let Some(problem) = problem {
+            live.give_up(&problem);
+            return Err(problem);
+        }
+        report.is_whole = done == wanted.len();
+        if report.is_whole && !self.has_started {
+            self.has_started = true;
+            self.compiler.kept.forget(used);
         }
         Ok(report)
     }
 
-    /// What takes no compiler: methods that have gone, or are what they were, and files that rustc need not see to be wrong.
-    fn settle(&mut self, tree: &Tree, makings: &Makings<'_>, report: &mut Report) {
+    /// What takes no compiler: methods that have gone, or are what they were, and files that rustc need not see to be wrong. Returns the
+    /// names of those that are to be compiled.
+    fn settle<'a>(&mut self, tree: &Tree, makings: &Makings<'a>, report: &mut Report) -> Batch<'a> {
         let problems: BTreeSet<Problem> = tree.problems().cloned().collect();
         let wrong: BTreeMap<String, String> =
             problems.iter().filter_map(|problem| Some((name_of(&problem.file)?, problem.to_string()))).collect();
@@ -139,56 +179,35 @@ impl Reloader {
         for (name, _) in &failed {
             self.failed.insert(name.clone(), (NONE, BTreeSet::new()));
         }
-        self.live.change(Change { retain: Some(names.into_iter().collect()), fresh, failed, current: &[] });
+        let is_new = |name: &str, making: &Making<'_>| {
+            self.served.get(name) != Some(&making.fingerprint)
+                && self.failed.get(name).map(|(fingerprint, _)| fingerprint) != Some(&making.fingerprint)
+        };
+        let wanted: Batch<'a> =
+            makings.iter().filter(|(name, making)| is_new(name, making)).map(|(name, _)| *name).collect();
+        let pending = wanted.iter().copied().collect();
+        self.live.change(Change { retain: Some(names), pending, fresh, failed, current: &[] });
         self.problems = problems;
+        wanted
     }
 
-    /// Compiles and loads these methods.
-    fn build(
-        &mut self,
-        tree: &Tree,
-        makings: &Makings<'_>,
-        wanted: &BTreeSet<&str>,
-        report: &mut Report,
-    ) -> Result<&'static [Method], Failure> {
-        let source = tree.plugin(wanted, |_| false, self.compiler.key_text());
-        let is_start = self.served.is_empty();
-        let fingerprints: Vec<u64> = wanted.iter().map(|name| makings[name].fingerprint).collect();
-        let kept = self.compiler.kept(&source, &fingerprints);
-        if is_start && kept.is_file() {
-            let started = Instant::now();
-            let methods = load(&kept, self.compiler.key()).map_err(Failure::Other)?;
-            report.load += started.elapsed();
-            return Ok(methods);
+    /// Serves what has been made of a batch, and remembers what does not compile.
+    fn take(&mut self, made: Made<'_>, tree: &Tree, makings: &Makings<'_>, report: &mut Report) {
+        report.load += made.load;
+        for (methods, diagnostics) in &made.wrong {
+            self.blame(methods, tree, makings, diagnostics, report);
         }
-
-        let started = Instant::now();
-        let compiled = self.compiler.compile(&source, wanted).or_else(|failure| match failure {
-            // It may want something that no path in it names, such as the implementation of a trait: the whole tree has it.
-            Failure::Wrong(diagnostics) if diagnostics.iter().any(Diagnostic::may_lack) => {
-                let aside: BTreeSet<&Path> = self.set_aside(makings);
-                let whole = tree.plugin(wanted, |file| !aside.contains(file), self.compiler.key_text());
-                if whole == source { Err(Failure::Wrong(diagnostics)) } else { self.compiler.compile(&whole, wanted) }
-            }
-            failure => Err(failure),
-        });
-        report.compile += started.elapsed();
-        let library = compiled?;
-
-        let started = Instant::now();
-        if is_start && wanted.iter().all(|name| tree.is_unchanged(&makings[name].files)) {
-            self.compiler.keep(&library, &kept);
+        self.serve(made.methods, tree, makings, report);
+        if self.has_started && made.wrong.is_empty() {
+            self.compiler.prepare(&made.batch);
         }
-        let methods = load(&library, self.compiler.key()).map_err(Failure::Other)?;
-        report.load += started.elapsed();
-        Ok(methods)
     }
 
     /// The files that are known not to compile.
-    fn set_aside<'a>(&'a self, makings: &'a Makings<'_>) -> BTreeSet<&'a Path> {
-        let blamed = self.failed.values().flat_map(|(_, files)| files).map(PathBuf::as_path);
-        let own = self.failed.keys().filter_map(|name| makings.get(&**name));
-        blamed.chain(own.flat_map(|making| making.files.iter().copied())).collect()
+    fn set_aside(&self, makings: &Makings<'_>) -> BTreeSet<PathBuf> {
+        let own = self.failed.keys().filter_map(|name| makings.get(&**name)).flat_map(|making| &making.files);
+        let blamed = self.failed.values().flat_map(|(_, files)| files).cloned();
+        blamed.chain(own.map(|file| file.to_path_buf())).collect()
     }
 
     fn serve(&mut self, methods: &'static [Method], tree: &Tree, makings: &Makings<'_>, report: &mut Report) {
@@ -207,23 +226,18 @@ impl Reloader {
         }
     }
 
-    /// Puts those methods aside that have a part in what does not compile; all, if that cannot be said.
-    fn blame<'a>(
+    /// Remembers that these methods have a part in what does not compile.
+    fn blame(
         &mut self,
-        wanted: &BTreeSet<&'a str>,
+        methods: &Batch<'_>,
         tree: &Tree,
-        makings: &Makings<'a>,
+        makings: &Makings<'_>,
         diagnostics: &[Diagnostic],
         report: &mut Report,
-    ) -> BTreeSet<&'a str> {
+    ) {
         let files: BTreeSet<PathBuf> = diagnostics.iter().flat_map(|it| &it.files).cloned().collect();
-        let has_part = |name: &&&str| makings[**name].files.iter().any(|file| files.contains(*file));
-        let mut blamed: BTreeSet<&str> = wanted.iter().filter(has_part).copied().collect();
-        if blamed.is_empty() {
-            blamed = wanted.clone();
-        }
         let mut failed = Vec::new();
-        for name in &blamed {
+        for name in methods {
             let making = &makings[name];
             let own = diagnostics.iter().filter(|it| it.files.iter().any(|file| making.files.contains(file.as_path())));
             let mut words: String = own.map(Diagnostic::plain).collect();
@@ -236,8 +250,7 @@ impl Reloader {
         }
         self.live.change(Change { failed, ..Change::default() });
         let words = diagnostics.iter().map(|it| it.rendered.as_str()).collect();
-        report.wrong.push(Wrong { methods: blamed.iter().map(|name| (*name).to_owned()).collect(), words });
-        blamed
+        report.wrong.push(Wrong { methods: methods.iter().map(|name| (*name).to_owned()).collect(), words });
     }
 }
 

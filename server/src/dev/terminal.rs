@@ -42,9 +42,13 @@ impl Lines {
         Lines { is_coloured: std::io::stderr().is_terminal() && !no_color }
     }
 
-    /// At the start: the methods, and how long it took until they were there.
-    pub(super) fn started(self, methods: &[&Method], took: Duration) {
+    /// The first line.
+    pub(super) fn title(self) {
         tracing::info!(target: DEV, "{}", self.paint(BOLD, concat!("SimpleAPIServer ", env!("CARGO_PKG_VERSION"), ", development mode")));
+    }
+
+    /// When all methods have been loaded: which they are, and how long it took.
+    pub(super) fn ready(self, methods: &[&Method], took: Duration) {
         let width = methods.iter().map(|method| method.name.len()).max().unwrap_or(0);
         for method in methods.iter().take(LISTED) {
             let summary = method.description.lines().next().unwrap_or_default();

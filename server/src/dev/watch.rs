@@ -97,13 +97,11 @@ impl Watch {
         }
     }
 
-    /// What has changed and has not been told yet.
-    pub(super) fn pending(&mut self) -> Changes {
-        let mut changes = Changes::default();
+    /// Adds what has changed since, without waiting.
+    pub(super) fn take_all(&mut self, changes: &mut Changes) {
         while let Ok(signal) = self.signals.try_recv() {
-            self.take(signal, &mut changes);
+            self.take(signal, changes);
         }
-        changes
     }
 
     /// For a thread that has something to say to whoever waits.
@@ -111,11 +109,10 @@ impl Watch {
         self.sender.clone()
     }
 
-    /// Waits until something has changed; `None` if nothing ever will.
+    /// Waits until something has changed, if it has not in `changes`, and until no more does; `None` if nothing ever will.
     ///
     /// A log or a database beside the methods that is written all the time is no reason to wait any longer.
-    pub(super) fn next(&mut self) -> Option<Changes> {
-        let mut changes = Changes::default();
+    pub(super) fn next(&mut self, mut changes: Changes) -> Option<Changes> {
         while !changes.enter {
             let signal = match changes.patience() {
                 None => self.signals.recv().ok()?,
@@ -234,7 +231,8 @@ mod tests {
     fn what_has_no_part_in_the_build_does_not_put_off_what_has() {
         let application = tempfile::tempdir().expect("a folder can be made");
         let (mut watch, _) = Watch::new(application.path());
-        let written = |file: &str| Signal::Files(Ok(Event::new(EventKind::Any).add_path(application.path().join(file))));
+        let written =
+            |file: &str| Signal::Files(Ok(Event::new(EventKind::Any).add_path(application.path().join(file))));
         let mut changes = Changes::default();
         watch.take(written("simpleapi.db-wal"), &mut changes);
         assert!(changes.patience().is_none() && !changes.methods, "{changes:?}");

@@ -1,0 +1,196 @@
+//! Many methods at once: in batches, on all cores, and those first that somebody waits for.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use method_build::{Making, Tree};
+use method_sdk::Method;
+
+use super::compile::{Compiler, Failure, hash};
+use super::diagnostics::Diagnostic;
+use super::live::Live;
+use super::load::load;
+
+/// Methods of a batch at least, at most, and how many more than the least on average. A batch takes rustc a quarter of a second before its
+/// first method, and a call waits for all of one.
+const LEAST: usize = 16;
+const MOST: usize = 48;
+const MORE: u64 = 12;
+
+/// All that there is to know of each method.
+pub(super) type Makings<'a> = BTreeMap<&'a str, Making<'a>>;
+
+/// Names of methods that are compiled together.
+pub(super) type Batch<'a> = BTreeSet<&'a str>;
+
+/// Those of these names that are compiled together. Where a batch ends depends on the names around that place alone: a method that comes
+/// or goes leaves the others as they were, and with them the libraries that are kept.
+pub(super) fn split<'a>(names: impl Iterator<Item = &'a str>) -> Vec<Batch<'a>> {
+    let mut batches = Vec::new();
+    let mut batch = Batch::new();
+    for name in names {
+        batch.insert(name);
+        if batch.len() >= MOST || (batch.len() >= LEAST && hash(&name).is_multiple_of(MORE)) {
+            batches.push(std::mem::take(&mut batch));
+        }
+    }
+    batches.extend((!batch.is_empty()).then_some(batch));
+    batches
+}
+
+/// The batches that are still to be made.
+pub(super) struct Queue<'a> {
+    batches: Mutex<VecDeque<Batch<'a>>>,
+    live: &'a Live,
+}
+
+impl<'a> Queue<'a> {
+    pub(super) fn new(batches: impl IntoIterator<Item = Batch<'a>>, live: &'a Live) -> Self {
+        Queue { batches: Mutex::new(batches.into_iter().collect()), live }
+    }
+
+    /// Takes the next: one that a call waits for, if there is one.
+    pub(super) fn next(&self) -> Option<Batch<'a>> {
+        let asked = self.live.asked();
+        let mut batches = self.batches();
+        let is_asked = |batch: &Batch<'_>| asked.iter().any(|name| batch.contains(&**name));
+        let next = batches.iter().position(is_asked).unwrap_or(0);
+        batches.remove(next)
+    }
+
+    pub(super) fn clear(&self) {
+        self.batches().clear();
+    }
+
+    fn batches(&self) -> MutexGuard<'_, VecDeque<Batch<'a>>> {
+        self.batches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What batches are made from.
+pub(super) struct Work<'a> {
+    pub(super) tree: &'a Tree,
+    pub(super) makings: &'a Makings<'a>,
+    pub(super) compiler: &'a Compiler,
+    /// Files that are known not to compile.
+    pub(super) aside: BTreeSet<PathBuf>,
+    /// Nothing has been loaded: what the last process has compiled is as good.
+    pub(super) is_start: bool,
+}
+
+/// What has become of a batch.
+pub(super) struct Made<'a> {
+    /// Those that were to be compiled.
+    pub(super) batch: Batch<'a>,
+    /// Those that were, and are loaded.
+    pub(super) methods: &'static [Method],
+    /// Those that have a part in what does not compile, with rustc's words.
+    pub(super) wrong: Vec<(Batch<'a>, Vec<Diagnostic>)>,
+    /// The time that loading took.
+    pub(super) load: Duration,
+}
+
+impl<'a> Work<'a> {
+    /// Makes a batch. What does not compile is put aside, and the rest is tried again: one file does not keep the others.
+    ///
+    /// # Errors
+    /// A sentence: nothing can be compiled or loaded.
+    pub(super) fn make(&self, batch: Batch<'a>) -> Result<Made<'a>, String> {
+        let mut left = batch.clone();
+        let mut made = Made { batch, methods: &[], wrong: Vec::new(), load: Duration::ZERO };
+        while !left.is_empty() {
+            match self.library(&left, &made.wrong) {
+                Ok(library) => {
+                    let started = Instant::now();
+                    made.methods = load(&library, self.compiler.key())?;
+                    made.load = started.elapsed();
+                    break;
+                }
+                Err(Failure::Other(problem)) => return Err(problem),
+                Err(Failure::Wrong(diagnostics)) => {
+                    let blamed = self.blamed(&left, &diagnostics);
+                    left.retain(|name| !blamed.contains(*name));
+                    made.wrong.push((blamed, diagnostics));
+                }
+            }
+        }
+        Ok(made)
+    }
+
+    /// A library that holds these methods.
+    fn library(&self, names: &Batch<'a>, wrong: &[(Batch<'a>, Vec<Diagnostic>)]) -> Result<PathBuf, Failure> {
+        let Work { tree, makings, compiler, .. } = self;
+        let source = tree.plugin(names, |_| false, compiler.key_text());
+        let fingerprints: Vec<u64> = names.iter().map(|name| makings[name].fingerprint).collect();
+        let key = hash(&(&source, fingerprints));
+        if self.is_start
+            && let Some(library) = compiler.kept.find(key)
+        {
+            return Ok(library);
+        }
+        let library = compiler.compile(&source, names).or_else(|failure| match failure {
+            // It may want something that no path in it names, such as the implementation of a trait: the whole tree has it.
+            Failure::Wrong(diagnostics) if diagnostics.iter().any(Diagnostic::may_lack) => {
+                let blamed =
+                    wrong.iter().flat_map(|(names, _)| names).flat_map(|name| makings[name].files.iter().copied());
+                let aside: BTreeSet<&Path> = self.aside.iter().map(PathBuf::as_path).chain(blamed).collect();
+                let whole = tree.plugin(names, |file| !aside.contains(file), compiler.key_text());
+                if whole == source { Err(Failure::Wrong(diagnostics)) } else { compiler.compile(&whole, names) }
+            }
+            failure => Err(failure),
+        })?;
+        if self.is_start && names.iter().all(|name| tree.is_unchanged(&makings[name].files)) {
+            compiler.kept.keep(key, &library);
+        }
+        Ok(library)
+    }
+
+    /// Those that have a part in what does not compile; all, if that cannot be said.
+    fn blamed(&self, names: &Batch<'a>, diagnostics: &[Diagnostic]) -> Batch<'a> {
+        let has_part = |name: &&&str| {
+            let mut files = diagnostics.iter().flat_map(|diagnostic| &diagnostic.files);
+            files.any(|file| self.makings[**name].files.contains(file.as_path()))
+        };
+        let blamed: Batch<'a> = names.iter().filter(has_part).copied().collect();
+        if blamed.is_empty() { names.clone() } else { blamed }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_method_that_comes_changes_one_batch() {
+        let names: Vec<String> = (0..500).map(|number| format!("group{}.m{number}", number % 10)).collect();
+        let sorted: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+        let before = split(sorted.iter().copied());
+        assert!(before.iter().all(|batch| batch.len() <= MOST) && before.len() < 500 / LEAST, "{before:?}");
+        assert_eq!(before.iter().flatten().copied().collect::<BTreeSet<_>>(), sorted);
+        for new in ["a", "group3.m", "group5.m999", "z"] {
+            let with: BTreeSet<&str> = sorted.iter().copied().chain([new]).collect();
+            let after = split(with.into_iter());
+            let changed = after.iter().filter(|batch| !before.contains(batch)).count();
+            assert!((1..=3).contains(&changed), "{new}: {changed} of {} batches", after.len());
+        }
+        assert!(split(std::iter::empty()).is_empty());
+    }
+
+    #[test]
+    fn what_a_call_waits_for_comes_first() {
+        use super::super::live::Change;
+        use futures_util::FutureExt;
+
+        let live = Live::default();
+        live.change(Change { pending: vec!["a", "b", "c"], ..Change::default() });
+        let batches = || ["a", "b", "c"].map(|name| Batch::from([name]));
+        let queue = Queue::new(batches(), &live);
+        assert!(live.find("c").now_or_never().is_none(), "it waits");
+        assert_eq!(queue.next(), Some(Batch::from(["c"])));
+        assert_eq!(queue.next(), Some(Batch::from(["a"])));
+        queue.clear();
+        assert_eq!(queue.next(), None);
+    }
+}

@@ -1,0 +1,48 @@
+//! Libraries that are kept from one start to the next.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// As many as a start uses are kept, this many times, for a few versions of the tree: of another branch, of the day before.
+const STARTS: usize = 4;
+
+/// The folder of them.
+pub(super) struct Kept {
+    folder: PathBuf,
+}
+
+impl Kept {
+    pub(super) fn new(folder: PathBuf) -> Self {
+        Kept { folder }
+    }
+
+    /// The library that was kept under this key.
+    pub(super) fn find(&self, key: u64) -> Option<PathBuf> {
+        let library = self.place(key);
+        // What has not been used for long is removed first.
+        File::options().write(true).open(&library).and_then(|file| file.set_modified(SystemTime::now())).ok()?;
+        Some(library)
+    }
+
+    /// Keeps a library under this key. Another server that starts at this moment finds it whole or not at all.
+    pub(super) fn keep(&self, key: u64, library: &Path) {
+        let _ = fs::hard_link(library, self.place(key));
+    }
+
+    /// After a start that has used so many: removes those that have not been used for the longest.
+    pub(super) fn forget(&self, used: usize) {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let libraries = entries.filter(|entry| entry.path().extension().is_some_and(|ending| ending == "so"));
+        let mut libraries: Vec<_> =
+            libraries.filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path()))).collect();
+        libraries.sort();
+        for (_, old) in libraries.iter().rev().skip(STARTS * used) {
+            let _ = fs::remove_file(old);
+        }
+    }
+
+    fn place(&self, key: u64) -> PathBuf {
+        self.folder.join(format!("{key:016x}.so"))
+    }
+}
