@@ -15,20 +15,23 @@ const PORT: u16 = 8895;
 /// How long anything is waited for.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// From an answer to the next save: nobody sees what came of an edit and makes another in less.
+const PAUSE: Duration = Duration::from_secs(1);
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [repository, folder, runs, reloads] = &arguments[..] else {
-        panic!("usage: saved REPOSITORY FOLDER RUNS RELOADS");
+    let [repository, folder, runs, reloads, databases] = &arguments[..] else {
+        panic!("usage: saved REPOSITORY FOLDER RUNS RELOADS DATABASES");
     };
     let (repository, folder) = (Path::new(repository), Path::new(folder));
     let (runs, reloads): (usize, usize) = (runs.parse().expect("a number"), reloads.parse().expect("a number"));
     println!("milliseconds from a saved file to its first new answer: median (least-most) of {runs}");
     for methods in [3, 50, 500] {
-        let app = App::new(repository, folder, methods);
+        let app = App::new(repository, folder, databases, methods);
         app.measure(runs);
     }
     if reloads > 0 {
-        App::new(repository, folder, 3).measure_memory(reloads);
+        App::new(repository, folder, databases, 3).measure_memory(reloads);
     }
 }
 
@@ -39,16 +42,18 @@ struct App {
 }
 
 impl App {
-    fn new(repository: &Path, folder: &Path, methods: usize) -> Self {
+    /// `databases` are the features for those that the server can run on.
+    fn new(repository: &Path, folder: &Path, databases: &str, methods: usize) -> Self {
         let target = folder.join("target");
         let folder = folder.join(format!("app{methods}"));
         let _ = fs::remove_dir_all(&folder);
         let app = App { folder, target, methods };
         let repository = repository.display();
+        let databases: Vec<&str> = databases.split(',').collect();
         app.write(
             "Cargo.toml",
             &format!(
-                "[package]\nname = \"app{methods}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n[features]\ndev = [\"simpleapi-server/dev\"]\n[dependencies]\nmethod-sdk = {{ path = \"{repository}/method-sdk\" }}\nsimpleapi-server = {{ path = \"{repository}/server\" }}\nserde = {{ version = \"1.0\", features = [\"derive\"] }}\n[build-dependencies]\nmethod-build = {{ path = \"{repository}/method-sdk/build\" }}\n"
+                "[package]\nname = \"app{methods}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n[features]\ndev = [\"simpleapi-server/dev\"]\n[dependencies]\nmethod-sdk = {{ path = \"{repository}/method-sdk\", default-features = false }}\nsimpleapi-server = {{ path = \"{repository}/server\", default-features = false, features = {databases:?} }}\nserde = {{ version = \"1.0\", features = [\"derive\"] }}\n[build-dependencies]\nmethod-build = {{ path = \"{repository}/method-sdk/build\" }}\n[profile.dev.package.argon2]\nopt-level = 3\n[profile.dev.package.blake2]\nopt-level = 3\n"
             ),
         );
         fs::copy(format!("{repository}/Cargo.lock"), app.folder.join("Cargo.lock")).expect("the lock file is copied");
@@ -88,6 +93,7 @@ impl App {
         row("a method with an sqlx query", &self.edits(runs, "methods/query.rs", "/query", query));
         let (mut new, mut deleted) = (Vec::new(), Vec::new());
         for run in 0..runs {
+            std::thread::sleep(PAUSE);
             let file = format!("methods/new{run}.rs");
             self.write(&file, &json(run));
             new.push(until(&format!("/new{run}"), &format!("\"version\":{run}")));
@@ -117,6 +123,7 @@ impl App {
 
     fn edits(&self, runs: usize, file: &str, path: &str, text: fn(usize) -> String) -> Vec<Duration> {
         let edit = |version: usize| {
+            std::thread::sleep(PAUSE);
             self.write(file, &text(version));
             until(path, &format!("\"version\":{version}"))
         };
@@ -133,6 +140,9 @@ impl App {
             if reload > 0 {
                 self.write("methods/group1/m1.rs", &json(reload));
                 until("/group1/m1", &format!("\"version\":{reload}"));
+            }
+            if reload == 1 {
+                std::thread::sleep(PAUSE);
             }
             if [0, 1, reloads / 10, reloads / 2, reloads].contains(&reload) {
                 let status = fs::read_to_string(format!("/proc/{}/status", dev.process.id())).expect("it runs");

@@ -139,7 +139,7 @@ pub(crate) trait Store: Send + Sync {
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// A database that this build was made without.
-    #[error("this build is without {name}; it has {kinds}: name one with --database", name = .0.name(), kinds = method_sdk::Database::KINDS.join(", "))]
+    #[error("this build is without {name}; it has {kinds}: name one with --database, or build with the feature `{name}`", name = .0.name(), kinds = method_sdk::Database::KINDS.join(", "))]
     NotBuilt(Database),
     /// What the configuration says of the database is not enough, or wrong.
     #[error("{0}")]
