@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::channel;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use method_build::{Making, Tree};
@@ -52,7 +54,7 @@ impl<'a> Queue<'a> {
     }
 
     /// Takes the next: one that a call waits for, if there is one.
-    pub(super) fn next(&self) -> Option<Batch<'a>> {
+    fn next(&self) -> Option<Batch<'a>> {
         let asked = self.live.asked();
         let mut batches = self.batches();
         let is_asked = |batch: &Batch<'_>| asked.iter().any(|name| batch.contains(&**name));
@@ -93,11 +95,29 @@ pub(super) struct Made<'a> {
 }
 
 impl<'a> Work<'a> {
+    /// Makes the batches of the queue on all cores, and hands over each as soon as it is made.
+    pub(super) fn make_all(&self, queue: &Queue<'a>, mut made: impl FnMut(Result<Made<'a>, String>)) {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        thread::scope(|scope| {
+            let (sender, results) = channel();
+            for _ in 0..cores.min(queue.batches().len()) {
+                let sender = sender.clone();
+                scope.spawn(move || {
+                    while let Some(batch) = queue.next() {
+                        let _ = sender.send(self.make(batch));
+                    }
+                });
+            }
+            drop(sender);
+            results.into_iter().for_each(&mut made);
+        });
+    }
+
     /// Makes a batch. What does not compile is put aside, and the rest is tried again: one file does not keep the others.
     ///
     /// # Errors
     /// A sentence: nothing can be compiled or loaded.
-    pub(super) fn make(&self, batch: Batch<'a>) -> Result<Made<'a>, String> {
+    fn make(&self, batch: Batch<'a>) -> Result<Made<'a>, String> {
         let mut left = batch.clone();
         let mut made = Made { batch, methods: &[], wrong: Vec::new(), load: Duration::ZERO };
         while !left.is_empty() {

@@ -7,6 +7,9 @@ use std::time::SystemTime;
 /// As many as a start uses are kept, this many times, for a few versions of the tree: of another branch, of the day before.
 const STARTS: usize = 4;
 
+/// At least so many are kept, of half a megabyte or a few: the folder may be that of several applications.
+const LEAST: usize = 64;
+
 /// The folder of them.
 pub(super) struct Kept {
     folder: PathBuf,
@@ -31,13 +34,13 @@ impl Kept {
     }
 
     /// After a start that has used so many: removes those that have not been used for the longest.
-    pub(super) fn forget(&self, used: usize) {
+    pub(super) fn forget_all_but(&self, used: usize) {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let libraries = entries.filter(|entry| entry.path().extension().is_some_and(|ending| ending == "so"));
         let mut libraries: Vec<_> =
             libraries.filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path()))).collect();
         libraries.sort();
-        for (_, old) in libraries.iter().rev().skip(STARTS * used) {
+        for (_, old) in libraries.iter().rev().skip(LEAST.max(STARTS * used)) {
             let _ = fs::remove_file(old);
         }
     }

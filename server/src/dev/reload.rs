@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::channel;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use method_build::{Making, Problem, Reader, Tree};
@@ -91,7 +89,6 @@ impl Reloader {
     /// # Errors
     /// A sentence: nothing can be compiled or loaded. What was served is served as before.
     pub(super) fn reload(&mut self, mut is_late: impl FnMut(usize, usize) -> bool) -> Result<Report, String> {
-        let started = Instant::now();
         let tree = self.reader.read();
         let makings = tree.makings();
         let mut report = Report::default();
@@ -101,7 +98,7 @@ impl Reloader {
         let served: BTreeSet<&str> = self.methods().iter().map(|method| method.name).collect();
         let (edited, rest): (Batch<'_>, Batch<'_>) = wanted.iter().partition(|name| served.contains(**name));
         let batches = [split(edited.into_iter()), split(rest.into_iter())].concat();
-        let used = batches.len();
+        let number = batches.len();
         let queue = Queue::new(batches, &live);
         let compiler = self.compiler.clone();
         let work = Work {
@@ -112,32 +109,19 @@ impl Reloader {
             is_start: !self.has_started,
         };
 
-        let mut done = 0;
-        let problem = thread::scope(|scope| {
-            let (sender, made) = channel();
-            for _ in 0..thread::available_parallelism().map_or(1, usize::from).min(used) {
-                let (sender, queue, work) = (sender.clone(), &queue, &work);
-                scope.spawn(move || {
-                    while let Some(batch) = queue.next() {
-                        let _ = sender.send(work.make(batch));
-                    }
-                });
-            }
-            drop(sender);
-            let mut problem = None;
-            for made in made {
-                match made {
-                    Ok(made) => {
-                        done += made.batch.len();
-                        self.take(made, &tree, &makings, &mut report);
-                    }
-                    Err(words) => problem = Some(words),
+        let started = Instant::now();
+        let (mut done, mut problem) = (0, None);
+        work.make_all(&queue, |made| {
+            match made {
+                Ok(made) => {
+                    done += made.batch.len();
+                    self.take(made, &tree, &makings, &mut report);
                 }
-                if problem.is_some() || is_late(done, wanted.len()) {
-                    queue.clear();
-                }
+                Err(words) => problem = Some(words),
             }
-            problem
+            if problem.is_some() || is_late(done, wanted.len()) {
+                queue.clear();
+            }
         });
         report.compile = started.elapsed().saturating_sub(report.load);
         if let Some(problem) = problem {
@@ -147,7 +131,7 @@ impl Reloader {
         report.is_whole = done == wanted.len();
         if report.is_whole && !self.has_started {
             self.has_started = true;
-            self.compiler.kept.forget(used);
+            self.compiler.kept.forget_all_but(number);
         }
         Ok(report)
     }
