@@ -483,6 +483,49 @@ async fn a_second_start_loads_what_the_first_has_compiled() {
 }
 
 #[tokio::test]
+async fn a_start_compiles_only_the_batches_in_which_something_has_changed() {
+    let app = Scratch::new("batches");
+    for number in 0..100 {
+        app.write(&format!("methods/m{number}.rs"), &SAYS.replace("TEXT", "old"));
+    }
+    let start = || {
+        let server = serve(&app, &["--log_level=debug"]);
+        wait_for(|| server.log().contains("100 methods, ready in").then_some(()));
+        let compiled = server.log().matches("--crate-type=cdylib").count();
+        (server, compiled)
+    };
+    let (first, compiled) = start();
+    assert!((100 / 48..=100 / 16).contains(&compiled), "{compiled}");
+    drop(first);
+    app.write("methods/m50.rs", &SAYS.replace("TEXT", "new"));
+    let (second, compiled) = start();
+    assert_eq!(compiled, 1);
+    for (method, text) in [("m0", "old"), ("m50", "new"), ("m99", "old")] {
+        assert_eq!(second.api().call(method, json!({})).await.result(), text);
+    }
+}
+
+#[tokio::test]
+async fn what_is_saved_again_builds_on_the_time_before() {
+    let app = Scratch::new("increments");
+    app.write("methods/a.rs", SAYS);
+    let dev = Development::start(app, &["--log_level=debug"]);
+    let mut versions = 0..;
+    let builds_on =
+        |text: &str| text.lines().any(|line| line.contains("--crate-type=cdylib") && line.contains("incremental="));
+    wait_for_async(async || {
+        let version = versions.next().map(|version: u32| version.to_string()).unwrap();
+        dev.says("a.rs", &version);
+        dev.answers("a", version).await;
+        // What is saved at once is compiled at once, and what was being prepared is given up.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        builds_on(&dev.server.log())
+    })
+    .await;
+    assert!(versions.start >= 2, "the first time there is nothing to build on");
+}
+
+#[tokio::test]
 async fn many_methods_are_served_while_they_are_compiled() {
     let app = Scratch::new("many");
     for number in 0..60 {
@@ -627,6 +670,9 @@ async fn an_sdk_that_is_replaced_while_it_runs_is_refused_with_a_sentence() {
     dev.says("a.rs", "three");
     dev.shows("method-sdk was rebuilt while this server runs");
     dev.answers("a", "two").await;
+    assert_eq!(dev.api().call("a", json!({})).await.header("x-simpleapi-stale"), Some("1"));
+    dev.says("a.rs", "two");
+    wait_for_async(async || dev.api().call("a", json!({})).await.header("x-simpleapi-stale").is_none()).await;
     assert!(dev.server.child.try_wait().unwrap().is_none(), "it goes on");
 }
 

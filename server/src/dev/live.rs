@@ -97,16 +97,6 @@ impl Live {
         self.changed.send_replace(());
     }
 
-    /// Answers those that wait: there is nothing to come for them now.
-    pub(crate) fn give_up(&self, why: &str) {
-        let pending = |(name, entry): (&String, &Entry)| matches!(entry, Entry::Pending { .. }).then(|| name.clone());
-        let pending: Vec<String> = self.entries().iter().filter_map(pending).collect();
-        self.change(Change {
-            failed: pending.into_iter().map(|name| (name, why.to_owned())).collect(),
-            ..Change::default()
-        });
-    }
-
     /// Those that can be called, sorted by name.
     pub(crate) fn methods(&self) -> Vec<&'static Method> {
         let entries = self.entries();

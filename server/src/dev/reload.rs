@@ -87,7 +87,7 @@ impl Reloader {
     /// next time. That is asked again and again, with the number of methods that are done and of all that have changed.
     ///
     /// # Errors
-    /// A sentence: nothing can be compiled or loaded. What was served is served as before.
+    /// A sentence: nothing can be compiled or loaded. What is served is what was.
     pub(super) fn reload(&mut self, mut is_late: impl FnMut(usize, usize) -> bool) -> Result<Report, String> {
         let tree = self.reader.read();
         let makings = tree.makings();
@@ -110,25 +110,25 @@ impl Reloader {
         };
 
         let started = Instant::now();
-        let (mut done, mut problem) = (0, None);
+        let (mut left, mut problem) = (wanted.clone(), None);
         work.make_all(&queue, |made| {
             match made {
                 Ok(made) => {
-                    done += made.batch.len();
+                    left.retain(|name| !made.batch.contains(name));
                     self.take(made, &tree, &makings, &mut report);
                 }
                 Err(words) => problem = Some(words),
             }
-            if problem.is_some() || is_late(done, wanted.len()) {
+            if problem.is_some() || is_late(wanted.len() - left.len(), wanted.len()) {
                 queue.clear();
             }
         });
         report.compile = started.elapsed().saturating_sub(report.load);
         if let Some(problem) = problem {
-            live.give_up(&problem);
+            self.give_up(&left, &problem);
             return Err(problem);
         }
-        report.is_whole = done == wanted.len();
+        report.is_whole = left.is_empty();
         if report.is_whole && !self.has_started {
             self.has_started = true;
             self.compiler.kept.forget_all_but(number);
@@ -208,6 +208,13 @@ impl Reloader {
             };
             report.loaded.push(name);
         }
+    }
+
+    /// Serves these methods as they were, because of what is wrong with something else; they are tried again the next time.
+    fn give_up(&mut self, methods: &Batch<'_>, problem: &str) {
+        let failed: Vec<_> = methods.iter().map(|name| ((*name).to_owned(), problem.to_owned())).collect();
+        self.failed.extend(failed.iter().map(|(name, _)| (name.clone(), (NONE, BTreeSet::new()))));
+        self.live.change(Change { failed, ..Change::default() });
     }
 
     /// Remembers that these methods have a part in what does not compile.
