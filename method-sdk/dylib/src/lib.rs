@@ -2,3 +2,6 @@
 #![forbid(unsafe_code)]
 
 pub use method_sdk::*;
+
+#[doc(hidden)]
+pub mod usual;
