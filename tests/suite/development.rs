@@ -535,16 +535,24 @@ async fn many_methods_are_served_while_they_are_compiled() {
         "methods/broken.rs",
         "use method_sdk::prelude::*;\npub async fn invoke(_: &mut Handler, _: ()) -> Result<u8> { Ok(\"\") }",
     );
+    // What it needs is in no path of its file, and what is broken elsewhere in the tree is not its fault.
+    app.write("methods/_traits.rs", "pub trait Loud { fn loud(&self) -> String; }\n");
+    let implementation = "impl crate::_traits::Loud for u8 { fn loud(&self) -> String { self.to_string() } }\n";
+    app.write("methods/m1_implements.rs", &format!("{implementation}{SAYS}"));
+    app.write(
+        "methods/z.rs",
+        "use method_sdk::prelude::*;\nuse super::_traits::Loud;\npub async fn invoke(_: &mut Handler, _: ()) -> Result<String> { Ok(1_u8.loud()) }",
+    );
     let dev = Development::start(app, &[]);
     // Whatever is called at once waits until it is there.
     let api = dev.api();
     let call = |method: &'static str| api.call(method, json!({}));
-    let (first, last, broken, none) = tokio::join!(call("m0"), call("m9"), call("broken"), call("none"));
-    assert_eq!((first.result(), last.result()), (json!("0"), json!("9")));
+    let (first, last, broken, none) = tokio::join!(call("m0"), call("z"), call("broken"), call("none"));
+    assert_eq!((first.result(), last.result()), (json!("0"), json!("1")));
     assert_eq!((broken.code(), none.code()), (1000, 1001));
     dev.says("m30.rs", "changed");
     dev.answers("m30", "changed").await;
-    dev.shows("60 methods, ready in");
+    dev.shows("62 methods, ready in");
     dev.shows("broken  does not compile");
     for number in (0..60).filter(|number| *number != 30) {
         assert_eq!(dev.api().call(&format!("m{number}"), json!({})).await.result(), number.to_string());

@@ -141,7 +141,7 @@ impl<'a> Work<'a> {
 
     /// A library that holds these methods.
     fn library(&self, names: &Batch<'a>, wrong: &[(Batch<'a>, Vec<Diagnostic>)]) -> Result<PathBuf, Failure> {
-        let Work { tree, makings, compiler, .. } = self;
+        let Work { tree, makings, compiler, .. } = *self;
         let source = tree.plugin(names, |_| false, compiler.key_text());
         let fingerprints: Vec<u64> = names.iter().map(|name| makings[name].fingerprint).collect();
         let key = hash(&(&source, fingerprints));
@@ -150,21 +150,51 @@ impl<'a> Work<'a> {
         {
             return Ok(library);
         }
-        let library = compiler.compile(&source, names).or_else(|failure| match failure {
-            // It may want something that no path in it names, such as the implementation of a trait: the whole tree has it.
-            Failure::Wrong(diagnostics) if diagnostics.iter().any(Diagnostic::may_lack) => {
-                let blamed =
-                    wrong.iter().flat_map(|(names, _)| names).flat_map(|name| makings[name].files.iter().copied());
-                let aside: BTreeSet<&Path> = self.aside.iter().map(PathBuf::as_path).chain(blamed).collect();
-                let whole = tree.plugin(names, |file| !aside.contains(file), compiler.key_text());
-                if whole == source { Err(Failure::Wrong(diagnostics)) } else { compiler.compile(&whole, names) }
-            }
-            failure => Err(failure),
-        })?;
+        let library = self.compile(source, names, wrong)?;
         if self.is_start && names.iter().all(|name| tree.is_unchanged(&makings[name].files)) {
             compiler.kept.keep(key, &library);
         }
         Ok(library)
+    }
+
+    /// Compiles these methods: first with what paths in them name. If something lacks then, such as the implementation of a trait, shared
+    /// code has it or, if need be, any file of the tree; but what is wrong in a file of another method is not their fault.
+    fn compile(
+        &self,
+        mut source: String,
+        names: &Batch<'a>,
+        wrong: &[(Batch<'a>, Vec<Diagnostic>)],
+    ) -> Result<PathBuf, Failure> {
+        let Work { tree, makings, compiler, .. } = *self;
+        let mut failure = match compiler.compile(&source, names) {
+            Err(failure) => failure,
+            library => return library,
+        };
+        let files_of = |names: &Batch<'_>| -> BTreeSet<PathBuf> {
+            names.iter().flat_map(|name| &makings[name].files).map(|file| file.to_path_buf()).collect()
+        };
+        let own = files_of(names);
+        let mut aside = self.aside.clone();
+        wrong.iter().for_each(|(names, _)| aside.extend(files_of(names)));
+        let mores: [fn(&Path) -> bool; 2] = [is_shared, |_| true];
+        for more in mores {
+            let mut is_to_try = failure.may_lack();
+            while is_to_try {
+                let wider = tree.plugin(names, |file| more(file) && !aside.contains(file), compiler.key_text());
+                if wider == source {
+                    break;
+                }
+                source = wider;
+                failure = match compiler.compile(&source, names) {
+                    Err(failure) => failure,
+                    library => return library,
+                };
+                let others: BTreeSet<PathBuf> = &failure.files() - &own;
+                is_to_try = !others.is_empty();
+                aside.extend(others);
+            }
+        }
+        Err(failure)
     }
 
     /// Those that have a part in what does not compile; all, if that cannot be said.
@@ -176,6 +206,11 @@ impl<'a> Work<'a> {
         let blamed: Batch<'a> = names.iter().filter(has_part).copied().collect();
         if blamed.is_empty() { names.clone() } else { blamed }
     }
+}
+
+/// Whether a file is shared code, and no method.
+fn is_shared(file: &Path) -> bool {
+    file.iter().any(|part| part.to_string_lossy().starts_with('_'))
 }
 
 #[cfg(test)]

@@ -65,6 +65,19 @@ pub(super) enum Failure {
     Other(String),
 }
 
+impl Failure {
+    /// Whether it may be due to code that is not there.
+    pub(super) fn may_lack(&self) -> bool {
+        matches!(self, Failure::Wrong(diagnostics) if diagnostics.iter().any(Diagnostic::may_lack))
+    }
+
+    /// The files that errors are in.
+    pub(super) fn files(&self) -> BTreeSet<PathBuf> {
+        let Failure::Wrong(diagnostics) = self else { return BTreeSet::new() };
+        diagnostics.iter().flat_map(|diagnostic| &diagnostic.files).cloned().collect()
+    }
+}
+
 impl Compiler {
     /// # Errors
     /// A sentence: this process cannot load methods, or there is no rustc, or no room for libraries.
