@@ -137,6 +137,8 @@ async fn what_a_method_is_made_of_is_followed() {
             .replace("_: &mut", "handler: &mut"),
     );
     app.write("methods/a/reads.rs", &format!("{text} {{ Ok(include_str!(\"text.txt\").to_owned()) }}"));
+    app.write("outside.txt", "outside one");
+    app.write("methods/a/outside.rs", &format!("{text} {{ Ok(include_str!(\"../../outside.txt\").to_owned()) }}"));
     app.write(
         "methods/a/loud.rs",
         &format!("use super::super::_traits::Loud;\n{text} {{ Ok(\"loud\".to_owned().loud()) }}"),
@@ -151,6 +153,7 @@ async fn what_a_method_is_made_of_is_followed() {
         ("a.calls", "one!"),
         ("a.reads", "text one"),
         ("a.loud", "LOUD"),
+        ("a.outside", "outside one"),
         ("a.other", "more of follows"),
     ] {
         dev.answers(method, expected).await;
@@ -161,9 +164,14 @@ async fn what_a_method_is_made_of_is_followed() {
     dev.answers("a.uses", "two").await;
     dev.save("a/text.txt", "text two");
     dev.answers("a.reads", "text two").await;
-    // What it needs is in no path of its file: only the whole tree has it.
+    dev.app.write("outside.txt", "outside two");
+    dev.answers("a.outside", "outside two").await;
+    // What it needs is in no path of its file, and is followed all the same.
     dev.save("a/loud.rs", &format!("use super::super::_traits::Loud;\n{text} {{ Ok(\"louder\".to_owned().loud()) }}"));
     dev.answers("a.loud", "LOUDER").await;
+    let quiet = "impl crate::_traits::Loud for String { fn loud(&self) -> String { self.to_lowercase() } }\n";
+    dev.save("_impls.rs", quiet);
+    dev.answers("a.loud", "louder").await;
 
     // The constants of a file count from the next call on.
     dev.save("a/uses.rs", &format!("pub const AUTHENTICATED: bool = true;\n{text} {{ Ok(String::new()) }}"));
@@ -240,6 +248,18 @@ async fn what_does_not_compile_is_told_and_takes_nothing_else_down() {
     assert_eq!(dev.api().call("shares", json!({})).await.result(), "one");
     dev.save("_shared.rs", "pub const ONE: &str = \"two\";\n");
     dev.answers("shares", "two").await;
+
+    // What a build denies is denied, also an evaluation without end; and what cannot be linked is nobody else's fault.
+    dev.save(
+        "never.rs",
+        &SAYS.replace("\"TEXT\"", "{ const N: u32 = { let mut i = 0; while i < 9 {} i }; [\"\"][N as usize] }"),
+    );
+    wait_for_async(async || dev.api().call("never", json!({})).await.header("x-simpleapi-stale") == Some("1")).await;
+    dev.save("linked.rs", &format!("#[link(name = \"not_there\")] unsafe extern \"C\" {{}}\n{SAYS}"));
+    dev.says("private.rs", "not linked");
+    dev.answers("private", "not linked").await;
+    dev.fails("linked", 1000).await;
+    dev.remove("linked.rs");
 
     // A wrong signature is an error in what is generated, and told as the file's.
     dev.save("good.rs", "use method_sdk::prelude::*;\npub struct P;\npub async fn invoke(_: &mut Handler, _: P) -> Result<()> { Ok(()) }");

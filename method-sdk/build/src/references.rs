@@ -1,4 +1,5 @@
-//! What one file refers to of the others: the paths in it that begin with `crate` or `super`, and the files it includes.
+//! What one file refers to of the others: the paths in it that begin with `crate` or `super`, and the files it includes; and what it may
+//! add to others.
 //!
 //! Read from the tokens and not from the syntax, so that what stands in a macro's arguments counts too. What cannot be told apart is
 //! taken for more than it is: a part of a tree that is compiled by itself may hold too much, and must not hold too little.
@@ -17,6 +18,10 @@ pub(crate) enum Reference {
     Super(usize, Vec<String>),
     /// A file that `include_str!` and its like read, relative to the folder.
     Include(String),
+    /// Something of the environment that is there only when it is compiled.
+    Environment,
+    /// A trait is implemented, maybe for a type of another file.
+    Implementation,
 }
 
 /// The references of a file with this text; none if it is no Rust.
@@ -47,10 +52,26 @@ fn scan(tokens: TokenStream, depth: usize, found: &mut Vec<Reference>) {
                 }
             }
             TokenTree::Ident(word) if ["include", "include_str", "include_bytes"].iter().any(|name| word == name) => {
-                if let Some(TokenTree::Group(arguments)) = tokens.get(at + 2)
-                    && let Ok(file) = syn::parse2::<LitStr>(arguments.stream())
+                if let Some(TokenTree::Group(arguments)) = tokens.get(at + 2) {
+                    let file = syn::parse2::<LitStr>(arguments.stream());
+                    found.push(file.map_or(Reference::Environment, |file| Reference::Include(file.value())));
+                }
+            }
+            TokenTree::Ident(word) if *word == "env" || *word == "option_env" => {
+                // What Cargo sets is known.
+                let is_of_cargo = |arguments: &TokenStream| arguments.to_string().starts_with("\"CARGO_");
+                if group(tokens.get(at + 2), Delimiter::Parenthesis).is_some_and(|arguments| !is_of_cargo(&arguments)) {
+                    found.push(Reference::Environment);
+                }
+            }
+            TokenTree::Ident(word) if *word == "impl" => {
+                let is_head = |token: &&TokenTree| !matches!(token, TokenTree::Group(_));
+                if tokens[at..]
+                    .iter()
+                    .take_while(is_head)
+                    .any(|token| matches!(token, TokenTree::Ident(word) if *word == "for"))
                 {
-                    found.push(Reference::Include(file.value()));
+                    found.push(Reference::Implementation);
                 }
             }
             TokenTree::Group(inner) => scan(inner.stream(), depth, found),
@@ -137,7 +158,7 @@ fn is_comma(token: &TokenTree) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::Reference::{Crate, Include, Super};
+    use super::Reference::{Crate, Environment, Implementation, Include, Super};
     use super::*;
 
     fn words(path: &str) -> Vec<String> {
@@ -160,6 +181,10 @@ mod tests {
             ("fn f() { dbg!(vec![crate::_a::B]); }", vec![Crate(words("_a::B"))]),
             ("fn f(x: super::_t::T<super::_u::U>) {}", vec![Super(1, words("_t::T")), Super(1, words("_u::U"))]),
             ("const T: &str = include_str!(\"t.txt\");", vec![Include("t.txt".to_owned())]),
+            ("const T: &str = include_str!(concat!(env!(\"X\"), \"t\"));", vec![Environment, Environment]),
+            ("use std::env; const V: &str = env!(\"CARGO_PKG_VERSION\");", vec![]),
+            ("impl<T: Into<u8>> crate::_t::T for Vec<T> {}", vec![Implementation, Crate(words("_t::T"))]),
+            ("impl Own { fn f(x: impl Copy) { for x in [x] {} } }", vec![]),
         ] {
             assert_eq!(read(text), expected, "{text}");
         }

@@ -155,11 +155,11 @@ impl Tree {
     /// A server in development mode compiles and loads it: `key`, of letters and digits, is what it recognises it by.
     pub fn plugin(&self, names: &BTreeSet<&str>, wanted: impl Fn(&Path) -> bool, key: &str) -> String {
         let methods: Vec<&Method> = self.methods.iter().filter(|method| names.contains(&*method.name)).collect();
-        let places = self.places();
+        let layout = self.layout();
         let mut needed: BTreeSet<usize> =
             (0..self.modules.len()).filter(|index| wanted(&self.modules[*index].file)).collect();
         for method in &methods {
-            needed.extend(self.needs(method, &places).modules);
+            needed.extend(self.needs(method, &layout).modules);
         }
         write::plugin(&needed.into_iter().map(|index| &self.modules[index]).collect::<Vec<_>>(), &methods, key)
     }
@@ -181,9 +181,9 @@ impl Tree {
 
     /// What each method is made of, by its name.
     pub fn makings(&self) -> BTreeMap<&str, Making<'_>> {
-        let places = self.places();
-        let making = |method: &Method| {
-            let Needs { modules, includes } = self.needs(method, &places);
+        let layout = self.layout();
+        let makings = self.methods.iter().map(|method| {
+            let Needs { modules, includes, is_closed } = self.needs(method, &layout);
             let mut fingerprint = DefaultHasher::new();
             for index in &modules {
                 self.modules[*index].file.hash(&mut fingerprint);
@@ -193,9 +193,9 @@ impl Tree {
                 fs::read(include).ok().hash(&mut fingerprint);
             }
             let files = modules.into_iter().map(|index| self.modules[index].file.as_path()).collect();
-            Making { fingerprint: fingerprint.finish(), files }
-        };
-        self.methods.iter().map(|method| (&*method.name, making(method))).collect()
+            (&*method.name, Making { fingerprint: fingerprint.finish(), own: &method.file, files, includes, is_closed })
+        });
+        makings.collect()
     }
 
     /// Whether these files of the tree are still those that were read: then what has been compiled from them since is what was read.
@@ -213,59 +213,85 @@ impl Tree {
         self.methods.retain(|method| is_good(&method.file));
     }
 
-    /// Where which module is, by its path in the crate.
-    fn places(&self) -> Places<'_> {
+    fn layout(&self) -> Layout<'_> {
         let mut places = Places::new();
         for (index, module) in self.modules.iter().enumerate() {
             for length in 0..=module.segments.len() {
                 places.entry(&module.segments[..length]).or_default().push(index);
             }
         }
-        places
+        let implements = |index: &usize| {
+            self.modules[*index].is_shared() && self.files[*index].references().contains(&Reference::Implementation)
+        };
+        let additions = (0..self.modules.len()).filter(implements);
+        let additions = additions.map(|index| (index, self.referred(index, &places).collect())).collect();
+        Layout { places, additions }
     }
 
-    fn needs(&self, method: &Method, places: &Places<'_>) -> Needs {
-        let own = places.get(&method.segments[..]).into_iter().flatten().copied();
+    fn needs(&self, method: &Method, layout: &Layout<'_>) -> Needs {
+        let own = layout.places.get(&method.segments[..]).into_iter().flatten().copied();
         let mut open: Vec<usize> = own.collect();
-        let mut needs = Needs::default();
+        let mut needs = Needs { modules: BTreeSet::new(), includes: BTreeSet::new(), is_closed: true };
         while let Some(index) = open.pop() {
             if !needs.modules.insert(index) {
                 continue;
             }
-            let Module { path, segments, .. } = &self.modules[index];
+            open.extend(self.referred(index, &layout.places));
+            open.extend(layout.additions.iter().filter(|(_, to)| to.contains(&index)).map(|(addition, _)| *addition));
             for reference in self.files[index].references() {
                 match reference {
-                    Reference::Crate(rest) => open.extend(find(places, &[], rest)),
-                    Reference::Super(levels, rest) => {
-                        let above = segments.len().saturating_sub(*levels);
-                        open.extend(find(places, &segments[..above], rest));
-                    }
                     Reference::Include(file) => {
-                        needs.includes.extend(path.parent().map(|folder| folder.join(file)));
+                        needs.includes.extend(self.modules[index].path.parent().map(|folder| folder.join(file)));
                     }
+                    Reference::Environment => needs.is_closed = false,
+                    Reference::Crate(_) | Reference::Super(..) | Reference::Implementation => {}
                 }
             }
         }
         needs
+    }
+
+    /// The modules that the paths in one may mean.
+    fn referred<'a>(&'a self, index: usize, places: &'a Places<'_>) -> impl Iterator<Item = usize> + 'a {
+        let segments = &self.modules[index].segments;
+        let modules = self.files[index].references().iter().map(move |reference| match reference {
+            Reference::Crate(rest) => find(places, &[], rest),
+            Reference::Super(levels, rest) => find(places, &segments[..segments.len().saturating_sub(*levels)], rest),
+            Reference::Include(_) | Reference::Environment | Reference::Implementation => &[],
+        });
+        modules.flatten().copied()
     }
 }
 
 /// What a method is made of.
 #[derive(Debug)]
 pub struct Making<'a> {
-    /// Another number if anything in it is another, in its own file or in what that refers to. Of use within one process.
+    /// Another number if anything in it is another, in its own file or in what that refers to. Of use to builds of one compiler.
     pub fingerprint: u64,
-    /// Its file, and those that it needs, as [`Method::file`] names them.
+    /// Its file, as [`Method::file`] names it.
+    pub own: &'a Path,
+    /// The same, and those that it needs: all that its paths may mean, and shared code that implements a trait and refers to one of these.
     pub files: BTreeSet<&'a Path>,
+    /// What is included in them.
+    pub includes: BTreeSet<PathBuf>,
+    /// Whether that is all. It is not if something of the environment is read when it is compiled.
+    pub is_closed: bool,
+}
+
+/// What is where, and what is added to what.
+struct Layout<'a> {
+    places: Places<'a>,
+    /// Shared code that implements a trait: the module, and those it refers to. Who needs one of these needs it too.
+    additions: Vec<(usize, BTreeSet<usize>)>,
 }
 
 /// The modules at and below each path: for a file one, for a folder all in it.
 type Places<'a> = HashMap<&'a [String], Vec<usize>>;
 
-#[derive(Default)]
 struct Needs {
     modules: BTreeSet<usize>,
     includes: BTreeSet<PathBuf>,
+    is_closed: bool,
 }
 
 /// The modules that a path from `base` on may mean: a file, or all of the folder at which it leaves the tree.

@@ -87,7 +87,7 @@ pub(super) struct Made<'a> {
     /// Those that were to be compiled.
     pub(super) batch: Batch<'a>,
     /// Those that were, and are loaded.
-    pub(super) methods: &'static [Method],
+    pub(super) methods: Vec<&'static Method>,
     /// Those that have a part in what does not compile, with rustc's words.
     pub(super) wrong: Vec<(Batch<'a>, Vec<Diagnostic>)>,
     /// The time that loading took.
@@ -100,7 +100,8 @@ impl<'a> Work<'a> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         thread::scope(|scope| {
             let (sender, results) = channel();
-            for _ in 0..cores.min(queue.batches().len()) {
+            let batches = queue.batches().len();
+            for _ in 0..cores.min(batches) {
                 let sender = sender.clone();
                 scope.spawn(move || {
                     while let Some(batch) = queue.next() {
@@ -118,99 +119,103 @@ impl<'a> Work<'a> {
     /// # Errors
     /// A sentence: nothing can be compiled or loaded.
     fn make(&self, batch: Batch<'a>) -> Result<Made<'a>, String> {
-        let mut left = batch.clone();
-        let mut made = Made { batch, methods: &[], wrong: Vec::new(), load: Duration::ZERO };
-        while !left.is_empty() {
-            match self.library(&left, &made.wrong) {
-                Ok(library) => {
-                    let started = Instant::now();
-                    made.methods = load(&library, self.compiler.key())?;
-                    made.load = started.elapsed();
-                    break;
-                }
+        let mut open = vec![batch.clone()];
+        let mut made = Made { batch, methods: Vec::new(), wrong: Vec::new(), load: Duration::ZERO };
+        while let Some(names) = open.pop() {
+            match self.library(&names, &mut made) {
+                Ok(methods) => made.methods.extend(methods),
                 Err(Failure::Other(problem)) => return Err(problem),
                 Err(Failure::Wrong(diagnostics)) => {
-                    let blamed = self.blamed(&left, &diagnostics);
-                    left.retain(|name| !blamed.contains(*name));
-                    made.wrong.push((blamed, diagnostics));
+                    let blamed = self.blamed(&names, &diagnostics);
+                    if blamed.is_empty() {
+                        // It is in one half or the other.
+                        let half = names.iter().nth(names.len() / 2).copied().unwrap_or_default();
+                        let (first, second) = names.into_iter().partition(|name| *name < half);
+                        open.extend([first, second]);
+                    } else {
+                        let rest: Batch<'a> = &names - &blamed;
+                        open.extend((!rest.is_empty()).then_some(rest));
+                        made.wrong.push((blamed, diagnostics));
+                    }
                 }
             }
         }
         Ok(made)
     }
 
-    /// A library that holds these methods.
-    fn library(&self, names: &Batch<'a>, wrong: &[(Batch<'a>, Vec<Diagnostic>)]) -> Result<PathBuf, Failure> {
+    /// Compiles and loads these methods, or loads what is kept of them.
+    fn library(&self, names: &Batch<'a>, made: &mut Made<'a>) -> Result<&'static [Method], Failure> {
         let Work { tree, makings, compiler, .. } = *self;
         let source = tree.plugin(names, |_| false, compiler.key_text());
         let fingerprints: Vec<u64> = names.iter().map(|name| makings[name].fingerprint).collect();
         let key = hash(&(&source, fingerprints));
-        if self.is_start
-            && let Some(library) = compiler.kept.find(key)
-        {
-            return Ok(library);
+        let mut loaded = |library: &Path| {
+            let started = Instant::now();
+            let methods = load(library, compiler.key());
+            made.load += started.elapsed();
+            methods
+        };
+        if let Some(kept) = compiler.kept.find(key).filter(|_| self.is_start) {
+            match loaded(&kept) {
+                Ok(methods) => return Ok(methods),
+                // It is damaged.
+                Err(_) => compiler.kept.remove(key),
+            }
         }
-        let library = self.compile(source, names, wrong)?;
-        if self.is_start && names.iter().all(|name| tree.is_unchanged(&makings[name].files)) {
+        let (library, is_narrow) = self.compile(source, names, &made.wrong)?;
+        let methods = loaded(&library).map_err(|words| Failure::Wrong(vec![Diagnostic::of_no_file(words)]))?;
+        let is_sure = |making: &Making<'_>| making.is_closed && tree.is_unchanged(&making.files);
+        if self.is_start && is_narrow && names.iter().all(|name| is_sure(&makings[name])) {
             compiler.kept.keep(key, &library);
         }
-        Ok(library)
+        Ok(methods)
     }
 
-    /// Compiles these methods: first with what paths in them name. If something lacks then, such as the implementation of a trait, shared
-    /// code has it or, if need be, any file of the tree; but what is wrong in a file of another method is not their fault.
+    /// Compiles these methods, and says whether what they need was enough. If something lacks, such as the implementation of a trait, any
+    /// file of the tree may have it; but what is wrong in a file of another method is not their fault.
     fn compile(
         &self,
-        mut source: String,
+        source: String,
         names: &Batch<'a>,
         wrong: &[(Batch<'a>, Vec<Diagnostic>)],
-    ) -> Result<PathBuf, Failure> {
+    ) -> Result<(PathBuf, bool), Failure> {
         let Work { tree, makings, compiler, .. } = *self;
         let mut failure = match compiler.compile(&source, names) {
             Err(failure) => failure,
-            library => return library,
+            Ok(library) => return Ok((library, true)),
         };
-        let files_of = |names: &Batch<'_>| -> BTreeSet<PathBuf> {
-            names.iter().flat_map(|name| &makings[name].files).map(|file| file.to_path_buf()).collect()
-        };
-        let own = files_of(names);
-        let mut aside = self.aside.clone();
-        wrong.iter().for_each(|(names, _)| aside.extend(files_of(names)));
-        let mores: [fn(&Path) -> bool; 2] = [is_shared, |_| true];
-        for more in mores {
-            let mut is_to_try = failure.may_lack();
-            while is_to_try {
-                let wider = tree.plugin(names, |file| more(file) && !aside.contains(file), compiler.key_text());
-                if wider == source {
-                    break;
-                }
-                source = wider;
-                failure = match compiler.compile(&source, names) {
-                    Err(failure) => failure,
-                    library => return library,
-                };
-                let others: BTreeSet<PathBuf> = &failure.files() - &own;
-                is_to_try = !others.is_empty();
-                aside.extend(others);
-            }
+        if !failure.may_lack() {
+            return Err(failure);
         }
-        Err(failure)
+        let files: BTreeSet<&Path> = names.iter().flat_map(|name| makings[name].files.iter().copied()).collect();
+        let mut aside = self.aside.clone();
+        for (names, diagnostics) in wrong {
+            aside.extend(names.iter().map(|name| makings[name].own.to_owned()));
+            aside.extend(diagnostics.iter().flat_map(|diagnostic| diagnostic.files.iter().cloned()));
+        }
+        let mut tried = source;
+        loop {
+            let whole = tree.plugin(names, |file| !aside.contains(file), compiler.key_text());
+            if whole == tried {
+                return Err(failure);
+            }
+            failure = match compiler.compile(&whole, names) {
+                Err(failure) => failure,
+                Ok(library) => return Ok((library, false)),
+            };
+            tried = whole;
+            aside.extend(failure.files().filter(|file| !files.contains(file.as_path())).cloned());
+        }
     }
 
-    /// Those that have a part in what does not compile; all, if that cannot be said.
+    /// Those that have a part in what does not compile; none, if of several that cannot be said.
     fn blamed(&self, names: &Batch<'a>, diagnostics: &[Diagnostic]) -> Batch<'a> {
         let has_part = |name: &&&str| {
             let mut files = diagnostics.iter().flat_map(|diagnostic| &diagnostic.files);
             files.any(|file| self.makings[**name].files.contains(file.as_path()))
         };
-        let blamed: Batch<'a> = names.iter().filter(has_part).copied().collect();
-        if blamed.is_empty() { names.clone() } else { blamed }
+        if names.len() == 1 { names.clone() } else { names.iter().filter(has_part).copied().collect() }
     }
-}
-
-/// Whether a file is shared code, and no method.
-fn is_shared(file: &Path) -> bool {
-    file.iter().any(|part| part.to_string_lossy().starts_with('_'))
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use super::link::quick_linker;
 use super::sdk::{Sdk, Stamp};
 
 /// As a debug build of Cargo would compile them, but for what costs time and shows nothing: warnings and symbols for a debugger.
-const FLAGS: [&str; 15] = [
+const FLAGS: [&str; 14] = [
     "--crate-type=cdylib",
     "--crate-name=methods",
     "-C",
@@ -30,11 +30,11 @@ const FLAGS: [&str; 15] = [
     "debug-assertions=on",
     "-C",
     "debuginfo=0",
-    "--cap-lints",
-    "allow",
+    // What a build denies is denied here too; `--cap-lints` would even let an endless constant be evaluated without end.
+    "-A",
+    "warnings",
     "--error-format=json",
     "--json=diagnostic-rendered-ansi",
-    "--allow=non_snake_case",
 ];
 
 /// Methods that are compiled at once at most for it to be done incrementally: of more, it is seldom the same again.
@@ -72,9 +72,12 @@ impl Failure {
     }
 
     /// The files that errors are in.
-    pub(super) fn files(&self) -> BTreeSet<PathBuf> {
-        let Failure::Wrong(diagnostics) = self else { return BTreeSet::new() };
-        diagnostics.iter().flat_map(|diagnostic| &diagnostic.files).cloned().collect()
+    pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let diagnostics = match self {
+            Failure::Wrong(diagnostics) => diagnostics.as_slice(),
+            Failure::Other(_) => &[],
+        };
+        diagnostics.iter().flat_map(|diagnostic| &diagnostic.files)
     }
 }
 
@@ -156,8 +159,8 @@ impl Compiler {
             return Ok(library);
         }
         let diagnostics = diagnostics::read(&said, &root, source);
-        if diagnostics.is_empty() {
-            return Err(Failure::Other(format!("rustc failed ({}): {said}", output.status)));
+        if output.status.code().is_none() {
+            return Err(Failure::Other(format!("rustc was ended from outside ({})", output.status)));
         }
         Err(Failure::Wrong(diagnostics))
     }

@@ -53,11 +53,22 @@ struct Expansion {
 /// the line ends with.
 pub(super) fn read(said: &str, root: &Path, source: &str) -> Vec<Diagnostic> {
     let messages = said.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok());
-    let errors = messages.filter(|message| message.level.starts_with("error") && !message.spans.is_empty());
-    errors.map(|error| diagnostic(error, root, source)).collect()
+    let errors = messages.filter(|message| message.level.starts_with("error"));
+    let (placed, others): (Vec<Message>, Vec<Message>) = errors.partition(|error| !error.spans.is_empty());
+    if placed.is_empty() {
+        // Such as the linker's.
+        let words = others.into_iter().find_map(|error| error.rendered);
+        return vec![Diagnostic::of_no_file(words.unwrap_or_else(|| said.to_owned()))];
+    }
+    placed.into_iter().map(|error| diagnostic(error, root, source)).collect()
 }
 
 impl Diagnostic {
+    /// Something that is wrong with methods, nobody knows with which.
+    pub(super) fn of_no_file(words: String) -> Self {
+        Diagnostic { files: BTreeSet::new(), code: None, rendered: words }
+    }
+
     /// Whether it may come of too small a part of the tree.
     pub(super) fn may_lack(&self) -> bool {
         self.code.as_deref().is_some_and(|code| MAY_LACK.contains(&code))

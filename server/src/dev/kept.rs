@@ -28,6 +28,11 @@ impl Kept {
         Some(library)
     }
 
+    /// Removes the one that was kept under this key.
+    pub(super) fn remove(&self, key: u64) {
+        let _ = fs::remove_file(self.place(key));
+    }
+
     /// Keeps a library under this key. Another server that starts at this moment finds it whole or not at all.
     pub(super) fn keep(&self, key: u64, library: &Path) {
         let _ = fs::hard_link(library, self.place(key));

@@ -125,7 +125,7 @@ pub(crate) struct Change<'a> {
     /// Names of methods that are to be compiled; calls wait for those of them that are new.
     pub(crate) pending: Vec<&'a str>,
     /// Methods that have been loaded.
-    pub(crate) current: &'static [Method],
+    pub(crate) current: Vec<&'static Method>,
     /// Names of methods whose files say again what is loaded.
     pub(crate) fresh: Vec<&'a str>,
     /// Names of methods that do not compile, with rustc's words.

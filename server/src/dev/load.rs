@@ -18,8 +18,8 @@ pub(super) fn load(path: &Path, key: &CStr) -> Result<&'static [Method], String>
         let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
         format!("{} cannot be loaded: {error}{cause}", path.display())
     };
-    // SAFETY: loading runs the library's initialisers. It is one that this process has had rustc write from the application's own files,
-    // and those of Rust have none; an application that brings initialisers of its own is trusted with what it does in `invoke` too.
+    // SAFETY: loading runs the library's initialisers. It is one that this process or one before it has had rustc write from the
+    // application's own files, and those of Rust have none; an application that brings initialisers of its own is trusted with what it does in `invoke` too.
     let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }.map_err(problem)?;
     // A call may be in its code, a task or a thread's destructor may come back to it later: it is never unloaded.
     let library: &'static Library = Box::leak(Box::new(library));

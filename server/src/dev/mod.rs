@@ -179,7 +179,7 @@ async fn serve(
     let shutdown = async {
         tokio::select! {
             () = stop => {}
-            // The sender is dropped if nothing can be watched; then there is no restart to wait for.
+            // The sender is dropped only if the thread has panicked; then there is no restart to wait for.
             () = async { if restart.await.is_err() { std::future::pending().await } } => is_restart = true,
         }
     };
@@ -211,7 +211,8 @@ impl Follower {
     fn follow(mut self, told: oneshot::Sender<()>) {
         let mut changes = self.load(self.started);
         self.watch_packages();
-        while let Some(now) = self.watch.next(changes) {
+        loop {
+            let now = self.watch.next(changes);
             changes = match now.since {
                 Some(since) if now.methods => self.load(since),
                 _ => Changes::default(),
@@ -246,6 +247,9 @@ impl Follower {
             watch.take_all(&mut later);
             later.methods
         });
+        if let Ok(report) = &report {
+            watch.includes(&report.includes);
+        }
         match report {
             Ok(report) if self.is_ready => lines.reloaded(&report, since.elapsed()),
             Ok(report) => {

@@ -45,6 +45,8 @@ pub(super) struct Report {
     pub(super) compile: Duration,
     /// The time that loading took.
     pub(super) load: Duration,
+    /// Files that methods include, wherever they are.
+    pub(super) includes: BTreeSet<PathBuf>,
     /// Nothing is left for the next time.
     pub(super) is_whole: bool,
 }
@@ -91,14 +93,14 @@ impl Reloader {
     pub(super) fn reload(&mut self, mut is_late: impl FnMut(usize, usize) -> bool) -> Result<Report, String> {
         let tree = self.reader.read();
         let makings = tree.makings();
-        let mut report = Report::default();
+        let includes = makings.values().flat_map(|making| &making.includes).cloned().collect();
+        let mut report = Report { includes, ..Report::default() };
         let wanted = self.settle(&tree, &makings, &mut report);
         let live = self.live.clone();
         // What has been edited is waited for by somebody; of the rest it is not known.
         let served: BTreeSet<&str> = self.methods().iter().map(|method| method.name).collect();
         let (edited, rest): (Batch<'_>, Batch<'_>) = wanted.iter().partition(|name| served.contains(**name));
         let batches = [split(edited.into_iter()), split(rest.into_iter())].concat();
-        let number = batches.len();
         let queue = Queue::new(batches, &live);
         let compiler = self.compiler.clone();
         let work = Work {
@@ -131,7 +133,7 @@ impl Reloader {
         report.is_whole = left.is_empty();
         if report.is_whole && !self.has_started {
             self.has_started = true;
-            self.compiler.kept.forget_all_but(number);
+            self.compiler.kept.forget_all_but(split(makings.keys().copied()).len());
         }
         Ok(report)
     }
@@ -170,7 +172,7 @@ impl Reloader {
         let wanted: Batch<'a> =
             makings.iter().filter(|(name, making)| is_new(name, making)).map(|(name, _)| *name).collect();
         let pending = wanted.iter().copied().collect();
-        self.live.change(Change { retain: Some(names), pending, fresh, failed, current: &[] });
+        self.live.change(Change { retain: Some(names), pending, fresh, failed, current: Vec::new() });
         self.problems = problems;
         wanted
     }
@@ -189,13 +191,13 @@ impl Reloader {
 
     /// The files that are known not to compile.
     fn set_aside(&self, makings: &Makings<'_>) -> BTreeSet<PathBuf> {
-        let own = self.failed.keys().filter_map(|name| makings.get(&**name)).flat_map(|making| &making.files);
+        let own = self.failed.keys().filter_map(|name| makings.get(&**name)).map(|making| making.own.to_owned());
         let blamed = self.failed.values().flat_map(|(_, files)| files).cloned();
-        blamed.chain(own.map(|file| file.to_path_buf())).collect()
+        blamed.chain(own).collect()
     }
 
-    fn serve(&mut self, methods: &'static [Method], tree: &Tree, makings: &Makings<'_>, report: &mut Report) {
-        self.live.change(Change { current: methods, ..Change::default() });
+    fn serve(&mut self, methods: Vec<&'static Method>, tree: &Tree, makings: &Makings<'_>, report: &mut Report) {
+        self.live.change(Change { current: methods.clone(), ..Change::default() });
         for method in methods {
             let name = method.name.to_owned();
             if self.failed.remove(&name).is_some() {

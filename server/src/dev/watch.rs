@@ -56,6 +56,10 @@ pub(super) struct Watch {
     signals: Receiver<Signal>,
     sender: Sender<Signal>,
     methods: PathBuf,
+    /// Files elsewhere that methods include.
+    includes: BTreeSet<PathBuf>,
+    /// The folders of sources of the packages.
+    sources: Vec<PathBuf>,
     /// What has changed after that is not in this process.
     began: SystemTime,
     /// The content of files outside the folder of methods, as this process was built from them.
@@ -78,11 +82,23 @@ impl Watch {
             }
         };
         let methods = application.join("methods");
-        (Watch { watcher, signals, sender, methods, began, rest: BTreeMap::new(), told: BTreeMap::new() }, warning)
+        let watch = Watch {
+            watcher,
+            signals,
+            sender,
+            methods,
+            includes: BTreeSet::new(),
+            sources: Vec::new(),
+            began,
+            rest: BTreeMap::new(),
+            told: BTreeMap::new(),
+        };
+        (watch, warning)
     }
 
     /// Watches these packages too: what they are built from is in this process, and a change of it wants another.
     pub(super) fn packages(&mut self, packages: &BTreeSet<PathBuf>) {
+        self.sources = packages.iter().map(|package| package.join("src")).collect();
         for package in packages {
             // The folder itself for Cargo.toml: not with all that is below it, such as `target`.
             let _ = self.watcher.watch(package, RecursiveMode::NonRecursive);
@@ -93,6 +109,18 @@ impl Watch {
             let sources = walkdir::WalkDir::new(package.join("src")).into_iter().flatten();
             for source in sources.filter(|entry| entry.file_type().is_file()) {
                 self.remember(source.path());
+            }
+        }
+    }
+
+    /// Watches files that methods include from elsewhere.
+    pub(super) fn includes(&mut self, files: &BTreeSet<PathBuf>) {
+        for file in files {
+            // As the system tells of them: without `..`.
+            let Some(folder) = file.parent().and_then(|folder| folder.canonicalize().ok()) else { continue };
+            let file = folder.join(file.file_name().unwrap_or_default());
+            if !folder.starts_with(&self.methods) && self.includes.insert(file) {
+                let _ = self.watcher.watch(&folder, RecursiveMode::NonRecursive);
             }
         }
     }
@@ -109,13 +137,13 @@ impl Watch {
         self.sender.clone()
     }
 
-    /// Waits until something has changed, if it has not in `changes`, and until no more does; `None` if nothing ever will.
+    /// Waits until something has changed, if it has not in `changes`, and until no more does.
     ///
     /// A log or a database beside the methods that is written all the time is no reason to wait any longer.
-    pub(super) fn next(&mut self, mut changes: Changes) -> Option<Changes> {
+    pub(super) fn next(&mut self, mut changes: Changes) -> Changes {
         while !changes.enter {
             let signal = match changes.patience() {
-                None => self.signals.recv().ok()?,
+                None => self.signals.recv().expect("there is a sender beside it"),
                 Some(Duration::ZERO) => break,
                 Some(left) => match self.signals.recv_timeout(left) {
                     Ok(signal) => signal,
@@ -128,7 +156,7 @@ impl Watch {
             // It may have been another folder of that name until now.
             let _ = self.watcher.watch(&self.methods, RecursiveMode::Recursive);
         }
-        Some(changes)
+        changes
     }
 
     fn take(&mut self, signal: Signal, changes: &mut Changes) {
@@ -147,8 +175,9 @@ impl Watch {
         }
         let mut is_ours = event.need_rescan();
         changes.methods |= is_ours;
-        for path in &event.paths {
-            if path.starts_with(&self.methods) {
+        let lost: Vec<PathBuf> = if is_ours { self.rest.keys().cloned().collect() } else { Vec::new() };
+        for path in event.paths.iter().chain(&lost) {
+            if path.starts_with(&self.methods) || self.includes.contains(path) {
                 changes.methods = true;
                 is_ours = true;
             } else if self.is_of_rest(path) {
@@ -168,9 +197,8 @@ impl Watch {
 
     /// Whether a file has a part in the build: it was there from the first, or it is a source that has come.
     fn is_of_rest(&self, path: &Path) -> bool {
-        let is_source = path.extension().is_some_and(|ending| ending == "rs")
-            && path.file_name().is_some_and(|name| name != "build.rs");
-        self.rest.contains_key(path) || (is_source && path.components().any(|part| part.as_os_str() == "src"))
+        let is_source = path.extension().is_some_and(|ending| ending == "rs");
+        self.rest.contains_key(path) || (is_source && self.sources.iter().any(|folder| path.starts_with(folder)))
     }
 
     fn remember(&mut self, file: &Path) {

@@ -56,6 +56,10 @@ fn a_method_is_made_of_all_that_it_refers_to() {
     assert_eq!(files(&tree, "a.one"), ["methods/_words.rs", "methods/a/one.rs", "methods/a/two.rs"]);
     assert_eq!(files(&tree, "a.three"), ["methods/a/three.rs"]);
     assert_eq!(files(&tree, "all").len(), 5, "a glob is all of the folder");
+    assert!(
+        tree.makings()["a.one"].includes.iter().all(|file| file.ends_with("a/t.txt"))
+            && tree.makings()["all"].is_closed
+    );
 
     // Each change makes other fingerprints of those that it concerns, and the same again when it is taken back.
     let before: Vec<u64> = tree.makings().values().map(|making| making.fingerprint).collect();
@@ -120,4 +124,22 @@ fn the_last_of_many_changes_in_one_moment_is_read() {
         save(&folder, "a.rs", &format!("//! {:02}\n{ASYNC}", number));
         assert_eq!(reader.read().methods()[0].description, format!("{number:02}"));
     }
+}
+
+#[test]
+fn shared_code_that_implements_a_trait_belongs_to_what_it_refers_to() {
+    let folder = folder(&[
+        ("_traits.rs", "pub trait Loud {}"),
+        ("_words.rs", "use crate::_more::MORE;\nimpl crate::_traits::Loud for String {}"),
+        ("_more.rs", ""),
+        ("_own.rs", "use crate::_traits::Loud;\nimpl Own {}"),
+        ("loud.rs", &format!("use crate::_traits::Loud;\n{ASYNC}")),
+        ("method.rs", &format!("impl crate::_traits::Loud for u8 {{}}\n{ASYNC}")),
+        ("silent.rs", &format!("const HOME: &str = env!(\"HOME\");\n{ASYNC}")),
+    ]);
+    let tree = reader(&folder).read();
+    let loud = ["methods/_more.rs", "methods/_traits.rs", "methods/_words.rs", "methods/loud.rs"];
+    assert_eq!(files(&tree, "loud"), loud);
+    assert_eq!(files(&tree, "silent"), ["methods/silent.rs"]);
+    assert!(!tree.makings()["silent"].is_closed && tree.makings()["loud"].is_closed);
 }
