@@ -2,14 +2,13 @@
 //! compiled without it (measured: a method with an sqlx query in 232 ms instead of 399, one with parameters and an answer of its own in 233
 //! instead of 265). Nothing here is ever called.
 
-use std::pin::Pin;
-
 use method_sdk::generated::{Input, Outcome, answered, parameters};
 use method_sdk::prelude::*;
 use method_sdk::serde;
 
 /// What waits for a database. Boxed, since what nobody can call is not compiled.
-type Work<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
+#[cfg(any(feature = "mongodb", feature = "mysql", feature = "postgres", feature = "sqlite"))]
+type Work<'a> = std::pin::Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
 
 /// Types that parameters and answers are often made of.
 #[derive(Serialize, Deserialize)]
