@@ -55,7 +55,11 @@ impl Development {
 
     /// Waits until the terminal shows this.
     fn shows(&self, text: &str) {
-        wait_for(|| self.server.log().contains(text).then_some(()));
+        let started = std::time::Instant::now();
+        while !self.server.log().contains(text) {
+            assert!(started.elapsed() < crate::support::PATIENCE, "no {text:?} in\n{}", self.server.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 

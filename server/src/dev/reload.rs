@@ -197,8 +197,7 @@ impl Reloader {
     }
 
     fn serve(&mut self, methods: Vec<&'static Method>, tree: &Tree, makings: &Makings<'_>, report: &mut Report) {
-        self.live.change(Change { current: methods.clone(), ..Change::default() });
-        for method in methods {
+        for method in &methods {
             let name = method.name.to_owned();
             if self.failed.remove(&name).is_some() {
                 report.recovered.insert(name.clone());
@@ -210,6 +209,8 @@ impl Reloader {
             };
             report.loaded.push(name);
         }
+        // Last: whoever sees the new version may save the next.
+        self.live.change(Change { current: methods, ..Change::default() });
     }
 
     /// Serves these methods as they were, because of what is wrong with something else; they are tried again the next time.
