@@ -155,7 +155,9 @@ impl<'a> Work<'a> {
             made.load += started.elapsed();
             methods
         };
-        if let Some(kept) = compiler.kept.find(key).filter(|_| self.is_start) {
+        if self.is_start
+            && let Some(kept) = compiler.kept.find(key)
+        {
             match loaded(&kept) {
                 Ok(methods) => return Ok(methods),
                 // It is damaged.

@@ -127,11 +127,12 @@ impl Compiler {
     /// What Cargo says of the application; waits for it, and asks again if it could not tell.
     pub(super) fn flags(&self) -> Result<Arc<Flags>, String> {
         let mut known = self.flags.lock().unwrap_or_else(PoisonError::into_inner);
-        let flags = match known.take() {
-            Some(flags) => flags,
-            None => Arc::new(self.application.flags()?),
-        };
-        Ok(known.insert(flags).clone())
+        if let Some(flags) = &*known {
+            return Ok(flags.clone());
+        }
+        let flags = Arc::new(self.application.flags()?);
+        *known = Some(flags.clone());
+        Ok(flags)
     }
 
     fn linker(&self) -> Option<&Path> {
