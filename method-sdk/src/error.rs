@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::passing::may_pass;
+use crate::transient::may_pass;
 
 /// What a method returns: `Ok` is sent to the client as `{"result": ..}`, `Err` as `{"error": ..}`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

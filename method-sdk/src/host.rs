@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{Connection, Result};
 
-pub use crate::line::{Line, Streaming};
+pub use crate::call_state::{Line, Streaming};
 
 /// A boxed future, as a trait object needs it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

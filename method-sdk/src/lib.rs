@@ -34,18 +34,18 @@
 //! code that `method-build` writes.
 #![forbid(unsafe_code)]
 
+mod call_state;
 mod connection;
 mod error;
 pub mod generated;
 mod handler;
 pub mod host;
-mod line;
 mod method;
-mod misfit;
+mod parameter_error;
 mod parameters;
-mod passing;
 mod request;
 mod session;
+mod transient;
 
 pub use bytes;
 pub use http;
@@ -57,10 +57,10 @@ pub use sqlx;
 pub use tokio;
 pub use tracing;
 
+pub use call_state::{ClientGone, Closed};
 pub use connection::{Connection, Database, DatabaseMismatch};
 pub use error::{Code, Error, Result, code};
 pub use handler::Handler;
-pub use line::{ClientGone, Closed};
 pub use method::{Development, Invoke, Method, Methods, Registry};
 pub use request::Request;
 pub use session::{Session, SessionInfo, StateConflict};

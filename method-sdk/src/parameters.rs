@@ -6,7 +6,7 @@ use serde::de::value::UnitDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, Visitor};
 use serde_json::value::RawValue;
 
-use crate::misfit::Misfit;
+use crate::parameter_error::Misfit;
 use crate::{Error, Result};
 
 /// The parameters as they came in, not yet read.

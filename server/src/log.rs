@@ -10,8 +10,8 @@ use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuar
 use tracing_subscriber::fmt::SubscriberBuilder;
 use tracing_subscriber::fmt::format::{DefaultFields, Format};
 
+use crate::call::codec::Outgoing;
 use crate::config::{Config, LogFormat, LogLevel};
-use crate::envelope::Outgoing;
 
 /// Bytes of a client's own text that go into the log.
 const MAX_TEXT_BYTES: usize = 256;

@@ -9,14 +9,15 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-use crate::accounts::Accounts;
+use crate::account::Accounts;
+use crate::account::password::Passwords;
+use crate::call::in_flight;
+use crate::call::methods::Table;
+use crate::call::{self, Dispatcher};
 use crate::config::Config;
-use crate::dispatch::{self, Dispatcher};
-use crate::http::{Front, RequestIds};
-use crate::passwords::Passwords;
 use crate::store::{self, OpenError};
-use crate::table::Table;
-use crate::{inflight, serve};
+use crate::transport;
+use crate::transport::http::{Front, RequestIds};
 
 /// Time between two removals of expired sessions.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
@@ -62,9 +63,9 @@ impl Server {
         let ids = RequestIds::new().map_err(|error| system(&error))?;
         let store = store::open(&config).await?;
         let accounts = Arc::new(Accounts::new(store, passwords, config.session_ttl));
-        let blocking = Arc::new(Semaphore::new(dispatch::MAX_BLOCKING));
+        let blocking = Arc::new(Semaphore::new(call::MAX_BLOCKING));
         let dispatcher = Arc::new(Dispatcher { table, accounts, blocking, request_timeout: config.request_timeout });
-        let detached = Arc::new(inflight::Detached::default());
+        let detached = Arc::new(in_flight::Detached::default());
         Ok(Server { front: Arc::new(Front { config, dispatcher, detached, ids }), shares_listener: false })
     }
 
@@ -99,7 +100,7 @@ impl Server {
             }
         };
         tokio::select! {
-            () = serve::run(listener, self.shares_listener, self.front.clone(), shutdown) => {}
+            () = transport::run(listener, self.shares_listener, self.front.clone(), shutdown) => {}
             () = expiry => {}
         }
         // A method that was cut off may still hold a connection of the pool, and is not waited for.

@@ -27,11 +27,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::Server;
-use crate::auth;
+use crate::call::auth;
+use crate::call::codec::Door;
+use crate::call::in_flight::{Detached, Inflight, Reply};
+use crate::call::{Incoming, dispatch};
 use crate::config::Config;
-use crate::dispatch::{Incoming, dispatch};
-use crate::envelope::Door;
-use crate::inflight::{Detached, Inflight, Reply};
 use crate::server::built_in;
 
 /// An application under test: its methods over an empty SQLite database, which is removed with it.

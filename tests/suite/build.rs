@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::scratch::{SAYS, Scratch};
+use crate::scratch_app::{SAYS, Scratch};
 
 #[tokio::test]
 async fn a_method_comes_moves_and_goes_with_its_file() {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::scratch::{SAYS, Scratch};
+use crate::scratch_app::{SAYS, Scratch};
 use crate::support::{Api, Server, directory, fixtures_target, root, server_binary, wait_for, wait_for_async};
 
 /// An application that is served in development mode.

@@ -9,21 +9,21 @@
 
 mod accounts;
 mod administration;
-mod behind;
 mod build;
 mod command;
+mod database_outages;
 mod databases;
 mod development;
-mod doors;
+mod endpoints;
+mod graceful_shutdown;
 mod limits;
 #[cfg(feature = "sqlite")]
 mod methods;
-mod outages;
-mod queries;
+mod multi_instance;
 mod readme;
-mod scratch;
-mod several;
-mod stop;
+mod reverse_proxy;
+mod round_trips;
+mod scratch_app;
 mod streams;
 mod support;
-mod transcript;
+mod wire_compat;

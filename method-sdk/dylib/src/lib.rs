@@ -4,4 +4,4 @@
 pub use method_sdk::*;
 
 #[doc(hidden)]
-pub mod usual;
+pub mod preinstantiated;

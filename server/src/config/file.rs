@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::text::shown;
+use super::parse::shown;
 use super::{KEYS, Key, Setting, Settings, names, nearest};
 
 const DEFAULT: &str = "server.conf";

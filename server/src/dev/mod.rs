@@ -16,19 +16,10 @@
 //! `cargo.rs` knows how the application is built, `sdk.rs` which shared library the process and its methods have in common, and
 //! `restart.rs` what to do about a change that cannot be loaded.
 
-mod batch;
-mod cargo;
-mod compile;
-mod diagnostics;
-mod incremental;
-mod kept;
-mod link;
-mod live;
-#[allow(unsafe_code, reason = "a library is loaded, and called across the boundary")]
+mod build;
 mod load;
 mod reload;
 mod restart;
-mod sdk;
 mod terminal;
 mod watch;
 
@@ -40,19 +31,19 @@ use std::time::{Duration, Instant};
 use method_sdk::{Development, Methods};
 use tokio::sync::oneshot;
 
+use crate::account::password::Passwords;
+use crate::call::live_methods::Live;
+use crate::call::methods::Table;
 use crate::config::{Config, Dev};
-use crate::passwords::Passwords;
-use crate::process::{self, Socket, block_on, fail, refuse};
+use crate::runtime::{self, Socket, block_on, fail, refuse};
 use crate::server::built_in;
-use crate::table::Table;
 use crate::{Server, log};
 
-use cargo::Application;
-use compile::Compiler;
+use build::application::Application;
+use build::compiler::Compiler;
 use reload::Reloader;
 use watch::{Changes, Watch};
 
-pub(crate) use live::Live;
 pub(crate) use terminal::Lines;
 
 /// A restart waits for calls in flight no longer than this: whoever develops waits too.
@@ -81,7 +72,7 @@ pub(crate) fn run(methods: Methods, config: Config, options: &Dev) -> ExitCode {
     }
     let lines = Lines::for_stderr();
     let guard = log::init_for_development(&config, lines);
-    process::raise_descriptor_limit();
+    runtime::raise_descriptor_limit();
     let end = block_on(serve(methods, development, config, lines, options));
     drop(guard);
     match end {
@@ -133,7 +124,7 @@ async fn serve(
         Server::with_table(table, config.clone(), Passwords::params()).await.map_err(|error| error.to_string())?;
     // The socket stays open when the server ends, for the one that takes its place.
     let server = server.sharing_its_listener();
-    let Socket { listener, .. } = process::listen(&config).await?;
+    let Socket { listener, .. } = runtime::listen(&config).await?;
     let system = |error: std::io::Error| error.to_string();
     let address = listener.local_addr().map_err(system)?;
     refuse_strangers(address.ip(), options)?;
@@ -174,7 +165,7 @@ async fn serve(
     let (told, restart) = oneshot::channel();
     std::thread::spawn(move || follower.follow(told));
 
-    let stop = process::told_to_stop().map_err(system)?;
+    let stop = runtime::told_to_stop().map_err(system)?;
     let mut is_restart = false;
     let shutdown = async {
         tokio::select! {

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use method_build::{Making, Problem, Reader, Tree};
 use method_sdk::Method;
 
-use super::batch::{Batch, Made, Makings, Queue, Work, split};
-use super::compile::Compiler;
-use super::diagnostics::Diagnostic;
-use super::live::{Change, Live};
+use crate::call::live_methods::{Change, Live};
+use crate::dev::build::batch::{Batch, Made, Makings, Queue, Work, split};
+use crate::dev::build::compiler::Compiler;
+use crate::dev::build::diagnostics::Diagnostic;
 
 /// Keeps what is served in step with the files.
 pub(super) struct Reloader {

@@ -10,8 +10,8 @@ use std::sync::mpsc::Sender;
 
 use rustix::io::{FdFlags, fcntl_setfd};
 
-use super::cargo::Application;
 use super::watch::Signal;
+use crate::dev::build::application::Application;
 
 /// Builds the application; what Cargo says goes to the terminal.
 ///

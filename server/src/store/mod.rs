@@ -1,16 +1,9 @@
 //! Where accounts and sessions are kept: rows in, rows out. The rules are in `accounts.rs`.
 
-pub(crate) mod ancestor;
 #[cfg(feature = "mongodb")]
-mod mongodb;
-#[cfg(feature = "mysql")]
-mod mysql;
-#[cfg(feature = "postgres")]
-mod postgres;
+pub(crate) mod mongodb;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod sql;
-#[cfg(feature = "sqlite")]
-mod sqlite;
 
 use std::time::Duration;
 
@@ -173,11 +166,11 @@ pub(crate) async fn open(config: &Config) -> Result<Box<dyn Store>, OpenError> {
         #[cfg(feature = "mongodb")]
         Database::Mongodb => mongodb::open(config).await?,
         #[cfg(feature = "mysql")]
-        Database::Mysql => mysql::open(config)?,
+        Database::Mysql => sql::mysql::open(config)?,
         #[cfg(feature = "postgres")]
-        Database::Postgres => postgres::open(config)?,
+        Database::Postgres => sql::postgres::open(config)?,
         #[cfg(feature = "sqlite")]
-        Database::Sqlite => sqlite::open(config),
+        Database::Sqlite => sql::sqlite::open(config),
         #[allow(unreachable_patterns, reason = "in a build with all databases there is no other")]
         other => return Err(OpenError::NotBuilt(other)),
     };

@@ -70,7 +70,7 @@ pub(super) async fn open(config: &Config) -> Result<Box<dyn Store>, OpenError> {
 }
 
 /// What is wrong with a URL. The driver's own words may quote a password that is not encoded as it must be.
-pub(super) fn unreadable(error: &Error) -> String {
+pub(crate) fn unreadable(error: &Error) -> String {
     match &*error.kind {
         ErrorKind::InvalidArgument { .. } => "cannot be read: write mongodb://USER:PASSWORD@HOST:27017/DATABASE, with \
             %2F for a `/` in the password, and so on for `:`, `?`, `#`, `[`, `]`, `@` and `%`"

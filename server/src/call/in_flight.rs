@@ -1,0 +1,161 @@
+//! A call under way: answered in place while the client waits, and carried on by itself when it does not.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use method_sdk::host::{Line, Streaming};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::call::codec::Outgoing;
+
+/// The calls of a server that run without a connection waiting for their end.
+#[derive(Debug, Default)]
+pub(crate) struct Detached {
+    tasks: TaskTracker,
+    /// The server is about to stop: streams are to end.
+    closing: CancellationToken,
+}
+
+impl Detached {
+    /// Resolves `closed()` of every detached call, now and for those to come.
+    pub(crate) fn close(&self) {
+        self.closing.cancel();
+        self.tasks.close();
+    }
+
+    /// Waits until none is left, once closed.
+    pub(crate) async fn ended(&self) {
+        self.tasks.wait().await;
+    }
+
+    fn spawn(&self, line: Arc<Line>, mut rest: Rest) {
+        let closing = self.closing.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                _ = &mut rest => {}
+                () = closing.cancelled() => {
+                    line.close();
+                    rest.await;
+                }
+            }
+        });
+    }
+}
+
+type Rest = Pin<Box<dyn Future<Output = Outgoing> + Send>>;
+
+/// What a connection gets of a call.
+pub(crate) enum Reply {
+    /// The whole answer.
+    Whole(Outgoing),
+    /// An answer that is being written, by a call that is now detached.
+    Streaming(Streaming, StreamGuard),
+}
+
+/// A call whose client waits. Dropped before its end, the client has gone: the call is carried on, and `on_connection_close` runs.
+pub(crate) struct Inflight {
+    line: Arc<Line>,
+    rest: Option<Rest>,
+    detached: Arc<Detached>,
+}
+
+impl Inflight {
+    pub(crate) fn new(
+        line: Arc<Line>,
+        call: impl Future<Output = Outgoing> + Send + 'static,
+        detached: Arc<Detached>,
+    ) -> Self {
+        Inflight { line, rest: Some(Box::pin(call)), detached }
+    }
+
+    fn streaming(&self) -> Option<Reply> {
+        let streaming = self.line.take_streaming()?;
+        let guard = StreamGuard { line: self.line.clone(), detached: self.detached.clone(), has_ended: false };
+        Some(Reply::Streaming(streaming, guard))
+    }
+}
+
+impl Future for Inflight {
+    type Output = Reply;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Reply> {
+        let rest = self.rest.as_mut().expect("a future is not polled after its end");
+        match rest.as_mut().poll(context) {
+            Poll::Ready(outgoing) => {
+                self.rest = None;
+                Poll::Ready(self.streaming().unwrap_or_else(|| {
+                    self.line.finish();
+                    Reply::Whole(outgoing)
+                }))
+            }
+            Poll::Pending => match self.streaming() {
+                Some(reply) => {
+                    if let Some(rest) = self.rest.take() {
+                        self.detached.spawn(self.line.clone(), rest);
+                    }
+                    Poll::Ready(reply)
+                }
+                None => Poll::Pending,
+            },
+        }
+    }
+}
+
+impl Drop for Inflight {
+    fn drop(&mut self) {
+        if let Some(rest) = self.rest.take() {
+            client_gone(&self.line, &self.detached);
+            self.detached.spawn(self.line.clone(), rest);
+        }
+    }
+}
+
+/// Held by the body of a stream: when that is dropped before the end, the client has gone.
+pub(crate) struct StreamGuard {
+    line: Arc<Line>,
+    detached: Arc<Detached>,
+    has_ended: bool,
+}
+
+impl Drop for StreamGuard {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            client_gone(&self.line, &self.detached);
+        }
+    }
+}
+
+fn client_gone(line: &Line, detached: &Detached) {
+    if let Some(hook) = line.client_gone() {
+        detached.tasks.spawn(hook);
+    }
+}
+
+/// The body of an answer that a method writes by hand.
+pub(crate) struct StreamBody {
+    pub(crate) streaming: Streaming,
+    pub(crate) guard: StreamGuard,
+}
+
+impl Stream for StreamBody {
+    type Item = Result<Bytes, CutShort>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(chunk) = ready!(self.streaming.chunks.poll_recv(context)) else {
+            // It is the method that has ended it, one way or the other, and not the client.
+            self.guard.has_ended = true;
+            return Poll::Ready((!self.guard.line.is_finished()).then_some(Err(CutShort)));
+        };
+        Poll::Ready(Some(Ok(chunk)))
+    }
+}
+
+/// The method failed in mid-stream: the connection is cut, so that the client does not take what it has for the whole.
+#[derive(Debug, thiserror::Error)]
+#[error("the method failed after it had begun to write its answer")]
+pub(crate) struct CutShort;

@@ -1,0 +1,245 @@
+//! One call, from what came in to what goes out: authenticate, find, admit, read the parameters, invoke, write, sign.
+
+pub(crate) mod auth;
+pub(crate) mod codec;
+pub(crate) mod in_flight;
+#[cfg(feature = "dev")]
+pub(crate) mod live_methods;
+pub(crate) mod methods;
+
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{HeaderMap, HeaderValue};
+use method_sdk::generated::{Input, Outcome};
+use method_sdk::host::Line;
+use method_sdk::{ClientGone, Error, Handler, Invoke, Method, Request, Result, Session, code};
+use tokio::sync::Semaphore;
+
+use self::codec::{Answer, Call, Door, Outgoing};
+use self::methods::{STALE, Served, Table};
+use crate::account::Accounts;
+use crate::log;
+
+/// Blocking methods that may run at once. The pool they run on has 512 threads, and the checks of passwords need some of those too.
+pub(crate) const MAX_BLOCKING: usize = 256;
+
+/// What a call needs of the server.
+pub(crate) struct Dispatcher {
+    pub(crate) table: Table,
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) blocking: Arc<Semaphore>,
+    /// How long `invoke` may take, unless the method says otherwise; `None` is without end.
+    pub(crate) request_timeout: Option<Duration>,
+}
+
+/// A request, read to its end.
+pub(crate) struct Incoming {
+    pub(crate) door: Door,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) peer: IpAddr,
+    pub(crate) id: String,
+    pub(crate) started: Instant,
+}
+
+/// An answer, and the session that is current when it is sent.
+struct Done {
+    served: Option<Served>,
+    session: Option<Session>,
+    answer: Answer,
+}
+
+/// Answers a call. It owns what it needs, so that it can go on without its connection.
+pub(crate) async fn dispatch(dispatcher: Arc<Dispatcher>, incoming: Incoming, line: Arc<Line>) -> Outgoing {
+    let Incoming { id, peer, started, door, .. } = &incoming;
+    let (id, peer, started, door) = (id.clone(), *peer, *started, door.clone());
+
+    let done = match auth::authenticate(&incoming.headers, &incoming.body, &dispatcher.accounts).await {
+        Ok(session) => perform(&dispatcher, incoming, session, line).await,
+        Err(error) => Done { served: None, session: None, answer: Answer::error(error) },
+    };
+    let Done { served, session, answer } = done;
+
+    let mut outgoing = codec::write(&door, answer);
+    if let Some(session) = session.as_ref().filter(|_| outgoing.is_signed()) {
+        let (name, signature) = auth::sign(session, &outgoing.body);
+        outgoing.headers.insert(name, signature);
+    }
+    if served.is_some_and(|served| served.is_stale) {
+        outgoing.headers.insert(STALE, HeaderValue::from_static("1"));
+    }
+    let method = served.map(|served| served.method.name);
+    let user = session.as_ref().map(|session| session.user_id.as_str());
+    log::Entry { id: &id, peer, started, method, user }.write(&outgoing);
+    outgoing
+}
+
+async fn perform(dispatcher: &Dispatcher, incoming: Incoming, session: Option<Session>, line: Arc<Line>) -> Done {
+    let Incoming { door, headers, body, peer, id, .. } = incoming;
+    let (served, call) = match find(&dispatcher.table, &door, &body).await {
+        Ok(found) => found,
+        Err(error) => return Done { served: None, session, answer: Answer::error(error) },
+    };
+    let Served { method, is_stale } = served;
+    let input = match admit(method, &call, session.is_some()) {
+        Ok(input) => input,
+        Err(error) => return Done { served: Some(served), session, answer: Answer::error(error) },
+    };
+
+    let request = Request { method: method.name, headers, peer, id, body: body.clone() };
+    let mut handler = Handler::new(method, request, session, dispatcher.accounts.clone(), line.clone());
+    if is_stale {
+        // For what is written by hand, which goes out by itself.
+        let _ = handler.response_header(STALE, "1");
+    }
+    let own_limit = method.timeout_seconds.map(|seconds| (seconds > 0).then(|| Duration::from_secs(seconds)));
+    let limit = own_limit.unwrap_or(dispatcher.request_timeout);
+
+    let invocation = within(limit, &line, invoke(&dispatcher.blocking, method, handler, input));
+    let invoked = match line.late_hook() {
+        None => invocation.await,
+        // The client has gone before there was a handler to tell of it.
+        Some(hook) => tokio::join!(invocation, hook).0,
+    };
+    match invoked {
+        Some((mut handler, outcome)) => {
+            let outcome = if line.has_started() { end_stream(method, &line, outcome) } else { outcome };
+            let (status, headers) = handler.take_head();
+            Done { served: Some(served), session: handler.into_signer(), answer: Answer { outcome, status, headers } }
+        }
+        None => {
+            let error = Error::unavailable("invoke has not answered within its time");
+            Done { served: Some(served), session: None, answer: Answer::error(error) }
+        }
+    }
+}
+
+/// Finds the method that is called.
+///
+/// # Errors
+/// 1015, 1002, 1003: the request has no call in it. 1001: no such method.
+async fn find<'a>(table: &Table, door: &'a Door, body: &'a [u8]) -> Result<(Served, Call<'a>)> {
+    let call = codec::open(door, body)?;
+    let served = table.find(&call.name).await?;
+    Ok((served, call))
+}
+
+/// Looks whether it may be called like this.
+///
+/// # Errors
+/// 1004: it needs a session. 1015: at the URL door, where the body is looked at only now.
+fn admit<'a>(method: &Method, call: &Call<'a>, has_session: bool) -> Result<Input<'a>> {
+    if method.authenticated && !has_session {
+        return Err(code::NOT_AUTHORIZED.into());
+    }
+    call.input()
+}
+
+/// Runs `invoke` as it wants to be run. The handler comes back after a panic too: the answer to it is signed.
+async fn invoke(
+    blocking: &Arc<Semaphore>,
+    method: &'static Method,
+    mut handler: Handler,
+    input: Input<'_>,
+) -> (Handler, Outcome) {
+    match method.invoke {
+        Invoke::Sync(invoke) => {
+            let outcome = caught(|| invoke(&mut handler, input));
+            (handler, outcome)
+        }
+        Invoke::Async(invoke) => {
+            let invocation = AssertUnwindSafe(async { invoke(&mut handler, input).await });
+            let outcome = invocation.catch_unwind().await.unwrap_or_else(|panic| Err(panicked(&*panic)));
+            (handler, outcome)
+        }
+        Invoke::Blocking(invoke) => {
+            let Ok(place) = blocking.clone().try_acquire_owned() else {
+                return (handler, Err(Error::unavailable("too many blocking methods are running")));
+            };
+            let input = OwnedInput::from(input);
+            let blocking = tokio::task::spawn_blocking(move || {
+                // Given back when the method ends, even if nobody waits for it any more.
+                let _place = place;
+                let outcome = caught(|| invoke(&mut handler, input.as_input()));
+                (handler, outcome)
+            });
+            // Panics are caught inside, and the pool ends with the server, so this is the only way out.
+            blocking.await.expect("a blocking invoke is neither cancelled nor left by a panic")
+        }
+    }
+}
+
+/// Waits for `invoke` within its time, or without end once it has begun to write. `None`: the time is up, and it has been dropped.
+async fn within<T>(limit: Option<Duration>, line: &Line, invocation: impl Future<Output = T>) -> Option<T> {
+    let Some(limit) = limit else { return Some(invocation.await) };
+    tokio::pin!(invocation);
+    tokio::select! {
+        biased;
+        done = &mut invocation => return Some(done),
+        () = tokio::time::sleep(limit) => {}
+    }
+    if line.has_started() {
+        return Some(invocation.await);
+    }
+    line.close();
+    None
+}
+
+/// Ends an answer that was written by hand: cleanly if `invoke` returned a value, else cut short.
+fn end_stream(method: &Method, line: &Line, outcome: Outcome) -> Outcome {
+    match outcome {
+        Ok(answer) => {
+            if answer.is_some() {
+                tracing::warn!(
+                    method = method.name,
+                    "invoke wrote its answer by hand and returned another, which is not sent"
+                );
+            }
+            line.finish();
+            Ok(None)
+        }
+        Err(error) if line.is_finished() || error.cause().is_some_and(|cause| cause.is::<ClientGone>()) => {
+            tracing::debug!(method = method.name, "invoke ended after its answer: {error}");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn caught(invoke: impl FnOnce() -> Outcome) -> Outcome {
+    std::panic::catch_unwind(AssertUnwindSafe(invoke)).unwrap_or_else(|panic| Err(panicked(&*panic)))
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Error::internal(format!("invoke panicked: {}", text.unwrap_or("without a message")))
+}
+
+/// Parameters that can go to another thread.
+enum OwnedInput {
+    Json(Box<serde_json::value::RawValue>),
+    Query(String),
+}
+
+impl From<Input<'_>> for OwnedInput {
+    fn from(input: Input<'_>) -> Self {
+        match input {
+            Input::Json(json) => OwnedInput::Json(json.to_owned()),
+            Input::Query(query) => OwnedInput::Query(query.to_owned()),
+        }
+    }
+}
+
+impl OwnedInput {
+    fn as_input(&self) -> Input<'_> {
+        match self {
+            OwnedInput::Json(json) => Input::Json(json),
+            OwnedInput::Query(query) => Input::Query(query),
+        }
+    }
+}

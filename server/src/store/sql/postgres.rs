@@ -1,0 +1,82 @@
+//! Accounts and sessions in PostgreSQL.
+
+use sqlx::Postgres;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgQueryResult};
+
+use super::{Dialect, Sql, Statements};
+use crate::config::Config;
+use crate::store::{OpenError, Store};
+
+pub(in crate::store) fn open(config: &Config) -> Result<Box<dyn Store>, OpenError> {
+    let example = "postgres_url=postgres://USER:PASSWORD@HOST/DATABASE";
+    let url = config.postgres_url.as_ref();
+    let url = url.ok_or_else(|| OpenError::Configuration(format!("database=postgres needs {example}")))?;
+    let options: PgConnectOptions = url
+        .expose()
+        .parse()
+        .map_err(|error| OpenError::Configuration(format!("postgres_url cannot be read: {error}; write {example}")))?;
+    let options = options.application_name("simpleapi");
+    let database = options.get_database().unwrap_or(options.get_username());
+    let place = format!("postgres {database} at {}:{}", options.get_host(), options.get_port());
+    Ok(Box::new(Sql::<Postgres>::new(config, place, options)))
+}
+
+impl Dialect for Postgres {
+    const STATEMENTS: Statements = Statements {
+        begin: "BEGIN",
+        // The number is of this server's choice: "simpleap" in ASCII.
+        begin_schema: "
+            SELECT pg_advisory_xact_lock(8316298516538679664);
+            CREATE TABLE IF NOT EXISTS simpleapi_schema (version BIGINT NOT NULL PRIMARY KEY);",
+        schema_version: "SELECT count(*) FROM simpleapi_schema",
+        insert_account: "INSERT INTO accounts (user_id, password_hash, created) VALUES ($1, $2, $3)",
+        password_hash: "SELECT password_hash FROM accounts WHERE user_id = $1",
+        change_password: "UPDATE accounts SET password_hash = $1 WHERE user_id = $2 AND password_hash = $3",
+        delete_account: "DELETE FROM accounts WHERE user_id = $1",
+        accounts: "SELECT user_id, created FROM accounts WHERE user_id > $1 ORDER BY user_id LIMIT $2",
+        insert_session: "
+            INSERT INTO sessions (session_hash, created, expires, signature_version, user_id, state, state_version)
+            SELECT $1, $2, $3, $4, user_id, '{}', 0 FROM accounts WHERE user_id = $5 AND password_hash = $6 FOR SHARE",
+        session: "
+            SELECT user_id, expires, state, state_version FROM sessions WHERE session_hash = $1 AND expires > $2",
+        save_state: "
+            UPDATE sessions SET state = $1, state_version = state_version + 1
+            WHERE session_hash = $2 AND state_version = $3",
+        end_session: "DELETE FROM sessions WHERE session_hash = $1",
+        end_session_of: "DELETE FROM sessions WHERE session_hash = $1 AND user_id = $2",
+        end_sessions: "DELETE FROM sessions WHERE user_id = $1",
+        remove_expired: "
+            DELETE FROM sessions
+            WHERE session_hash IN (SELECT session_hash FROM sessions WHERE expires <= $1 LIMIT $2)",
+        ping: "SELECT 1 FROM accounts LIMIT 1",
+    };
+
+    // The collation is that of bytes, whichever the database has.
+    const MIGRATIONS: &[&str] = &[r#"
+        CREATE TABLE accounts (
+            user_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+            password_hash TEXT NOT NULL,
+            created BIGINT NOT NULL
+        );
+        CREATE TABLE sessions (
+            session_hash BYTEA NOT NULL PRIMARY KEY,
+            user_id TEXT COLLATE "C" NOT NULL,
+            created BIGINT NOT NULL,
+            expires BIGINT NOT NULL,
+            signature_version BIGINT NOT NULL,
+            state TEXT NOT NULL,
+            state_version BIGINT NOT NULL
+        );
+        CREATE INDEX sessions_by_user ON sessions (user_id);
+        CREATE INDEX sessions_by_expiry ON sessions (expires);
+        INSERT INTO simpleapi_schema VALUES (1);
+    "#];
+
+    fn rows_affected(result: &PgQueryResult) -> u64 {
+        result.rows_affected()
+    }
+
+    fn handle(pool: PgPool) -> method_sdk::Database {
+        method_sdk::Database::Postgres(pool)
+    }
+}
