@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use syn::{Expr, ExprLit, Ident, Item, Lit, Type, Visibility};
 
 use crate::function::{Invoke, missing_pub};
-use crate::name::is_near;
+use crate::name::is_typo_of;
 use crate::problem::Problems;
 
 /// Each with its type and a value for an example.
@@ -76,7 +76,7 @@ pub(crate) fn read(items: &[Item], problems: &mut Problems<'_>) -> Attributes {
             let line = declaration.name.span().start().line;
             attributes.0.entry(known).or_insert(Attribute { is_true, line });
         } else if let Some((known, ..)) =
-            KNOWN.into_iter().find(|(known, of_type, _)| is_near(&name, known) && declaration.is_public(of_type))
+            KNOWN.into_iter().find(|(known, of_type, _)| is_typo_of(&name, known) && declaration.is_public(of_type))
         {
             problems.add_at(
                 declaration.name.span(),

@@ -3,7 +3,7 @@
 use syn::visit::{self, Visit};
 use syn::{FnArg, GenericParam, Item, ItemFn, Lifetime, ReturnType, Type, TypeParamBound, TypeReference, Visibility};
 
-use crate::name::is_near;
+use crate::name::is_typo_of;
 use crate::problem::Problems;
 
 const INVOKE: &str = "a method is `pub async fn invoke(handler: &mut Handler, params: Params) -> Result<Answer>`, or the same without `async`";
@@ -87,7 +87,7 @@ fn functions(items: &[Item]) -> impl Iterator<Item = &ItemFn> {
 /// A hook that never runs would not be noticed until it is needed.
 fn find_misspelt_hook(items: &[Item], problems: &mut Problems<'_>) {
     let public = functions(items).filter(|function| missing_pub(&function.vis).is_none());
-    for function in public.filter(|function| is_near(&function.sig.ident.to_string(), "on_connection_close")) {
+    for function in public.filter(|function| is_typo_of(&function.sig.ident.to_string(), "on_connection_close")) {
         let name = &function.sig.ident;
         problems
             .add_at(name.span(), format!("`{name}` means nothing to the server; did you mean `on_connection_close`?"));

@@ -11,7 +11,7 @@
 //! | `method.rs` | what one file says: its `invoke` (`function.rs`), its attributes (`attributes.rs`), its `//!` text |
 //! | `write.rs` | the Rust source of the module tree and of the table |
 //!
-//! A build reads the tree once, with [`read`]; development mode reads it again and again, with a [`Reader`].
+//! A build reads the tree once, with [`read`]; development mode reads it again and again, with a [`TreeReader`].
 //! What is wrong on the way is collected as [`Problem`]s, so that one build tells all of it.
 #![forbid(unsafe_code)]
 
@@ -33,7 +33,7 @@ use walkdir::WalkDir;
 pub use method::Method;
 pub use name::check_name;
 pub use problem::Problem;
-pub use tree::{Making, Reader, Tree, read};
+pub use tree::{MethodSources, Tree, TreeReader, read};
 
 /// What a server in development mode has to know of its application.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -41,7 +41,7 @@ pub(crate) fn read(module: &Module, text: Result<&str, &String>) -> Result<Metho
         // A file that is no Rust is a method like most, so that rustc comes to it and says why.
         Ok(text) => {
             if let Ok(syntax) = syn::parse_file(text) {
-                method.learn(&syntax, &mut problems);
+                method.analyze(&syntax, &mut problems);
             }
         }
         Err(error) => problems.add(format!("it cannot be read: {error}")),
@@ -53,7 +53,7 @@ pub(crate) fn read(module: &Module, text: Result<&str, &String>) -> Result<Metho
 }
 
 impl Method {
-    fn learn(&mut self, syntax: &syn::File, problems: &mut Problems<'_>) {
+    fn analyze(&mut self, syntax: &syn::File, problems: &mut Problems<'_>) {
         let invoke = read_invoke(&syntax.items, problems);
         self.has_hook = read_hook(&syntax.items, invoke.as_ref(), problems);
         self.attributes = attributes::read(&syntax.items, problems);

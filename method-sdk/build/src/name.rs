@@ -13,17 +13,17 @@ const KEYWORDS: [&str; 51] = [
 ];
 
 /// Files that Cargo and rustc give a meaning of their own; `mod` is a keyword already.
-const MEANINGFUL_FILES: [&str; 2] = ["lib", "main"];
+const RESERVED_FILE_STEMS: [&str; 2] = ["lib", "main"];
 
 /// URLs that the server answers itself.
-const OWN_URLS: [&str; 2] = ["livez", "readyz"];
+const RESERVED_PATHS: [&str; 2] = ["livez", "readyz"];
 
 /// Says what is wrong with `name` as the name of a method, such as `account.login`.
 ///
 /// It is 1 to 128 bytes: words of `a-z`, `0-9` and `_` that begin with a letter and are no keyword of Rust, joined by dots.
 ///
 /// # Errors
-/// A sentence for whoever chose the name.
+/// A message for whoever chose the name.
 ///
 /// ```
 /// assert!(method_build::check_name("account.login").is_ok());
@@ -48,14 +48,14 @@ pub fn check_name(name: &str) -> Result<(), String> {
 }
 
 /// What is wrong with the name of one file or folder.
-pub(crate) struct Fault {
+pub(crate) struct NameError {
     pub(crate) what: String,
     /// What it was probably meant to be; with a slash if that is a file in a folder.
     pub(crate) instead: Option<String>,
 }
 
 /// Checks one part of a name: that of a folder, or that of a file without its `.rs`. Those that begin with `_` are legal here.
-pub(crate) fn check_segment(segment: &str) -> Result<(), Fault> {
+pub(crate) fn check_segment(segment: &str) -> Result<(), NameError> {
     let what = if is_keyword(segment) {
         format!("`{segment}` is a Rust keyword and cannot be part of a method's name")
     } else if segment == "_" {
@@ -67,17 +67,17 @@ pub(crate) fn check_segment(segment: &str) -> Result<(), Fault> {
     } else {
         return Ok(());
     };
-    Err(Fault { what, instead: suggestion(segment) })
+    Err(NameError { what, instead: suggestion(segment) })
 }
 
 /// Checks what depends on more than one part: the last of them, the only one, the length of all.
 pub(crate) fn check_whole(segments: &[String]) -> Result<(), String> {
     let bytes = segments.join(".").len();
     match segments {
-        [only] if OWN_URLS.contains(&only.as_str()) => {
+        [only] if RESERVED_PATHS.contains(&only.as_str()) => {
             Err(format!("`/{only}` is the server's own URL and cannot be a method"))
         }
-        [.., last] if MEANINGFUL_FILES.contains(&last.as_str()) => {
+        [.., last] if RESERVED_FILE_STEMS.contains(&last.as_str()) => {
             Err(format!("`{last}.rs` means something else to Rust and cannot be a method"))
         }
         _ if bytes > MAX_NAME_BYTES => Err(format!("the name has {bytes} bytes, and {MAX_NAME_BYTES} are allowed")),
@@ -114,7 +114,7 @@ fn suggestion(segment: &str) -> Option<String> {
 }
 
 /// Whether `word` is `meant` misspelt: other capitals, or one or two letters wrong, fewer if it is short.
-pub(crate) fn is_near(word: &str, meant: &str) -> bool {
+pub(crate) fn is_typo_of(word: &str, meant: &str) -> bool {
     let allowed = (meant.len() / 3).min(2);
     word != meant && distance(&word.to_ascii_uppercase(), &meant.to_ascii_uppercase()) <= allowed
 }

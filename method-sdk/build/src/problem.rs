@@ -11,7 +11,7 @@ use proc_macro2::Span;
 /// let problem = method_build::Problem {
 ///     file: "methods/greet.rs".into(),
 ///     line: Some(2),
-///     sentence: "`invoke` is private; write `pub` before it".to_owned(),
+///     message: "`invoke` is private; write `pub` before it".to_owned(),
 /// };
 /// assert_eq!(problem.to_string(), "methods/greet.rs:2: `invoke` is private; write `pub` before it");
 /// ```
@@ -22,7 +22,7 @@ pub struct Problem {
     /// On which line, the first being 1, if it is on one.
     pub line: Option<usize>,
     /// What, and what to do about it.
-    pub sentence: String,
+    pub message: String,
 }
 
 impl fmt::Display for Problem {
@@ -31,7 +31,7 @@ impl fmt::Display for Problem {
         if let Some(line) = self.line {
             write!(f, ":{line}")?;
         }
-        write!(f, ": {}", self.sentence)
+        write!(f, ": {}", self.message)
     }
 }
 
@@ -46,23 +46,23 @@ impl<'a> Problems<'a> {
         Problems { file, found: Vec::new() }
     }
 
-    pub(crate) fn add(&mut self, sentence: impl Into<String>) {
-        self.push(None, sentence.into());
+    pub(crate) fn add(&mut self, message: impl Into<String>) {
+        self.push(None, message.into());
     }
 
-    pub(crate) fn add_at(&mut self, place: Span, sentence: impl Into<String>) {
-        self.add_on_line(place.start().line, sentence);
+    pub(crate) fn add_at(&mut self, place: Span, message: impl Into<String>) {
+        self.add_on_line(place.start().line, message);
     }
 
-    pub(crate) fn add_on_line(&mut self, line: usize, sentence: impl Into<String>) {
-        self.push(Some(line), sentence.into());
+    pub(crate) fn add_on_line(&mut self, line: usize, message: impl Into<String>) {
+        self.push(Some(line), message.into());
     }
 
     pub(crate) fn into_vec(self) -> Vec<Problem> {
         self.found
     }
 
-    fn push(&mut self, line: Option<usize>, sentence: String) {
-        self.found.push(Problem { file: self.file.to_owned(), line, sentence });
+    fn push(&mut self, line: Option<usize>, message: String) {
+        self.found.push(Problem { file: self.file.to_owned(), line, message });
     }
 }

@@ -1,4 +1,4 @@
-//! The tree: its files, what is in them, and which of them a method needs.
+//! The tree: its files, what is in them, and which of them a method closure.
 
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -14,11 +14,11 @@ use crate::walk::{Module, Walk};
 use crate::{Development, Method, Problem, method, write};
 
 /// A file that was read at least this long after its last change cannot change again without another time of change, on any file system.
-const SETTLED_SECONDS: i64 = 3;
+const RACY_SECONDS: i64 = 3;
 
 /// Reads a tree again and again: a file is opened only if it has changed, and parsed only if its text has.
 #[derive(Debug)]
-pub struct Reader {
+pub struct TreeReader {
     methods: PathBuf,
     files: HashMap<PathBuf, Arc<File>>,
 }
@@ -37,8 +37,8 @@ pub struct Tree {
 #[derive(Debug)]
 struct File {
     /// As it was before the file was read.
-    stamp: Option<Stamp>,
-    is_settled: bool,
+    stamp: Option<FileStamp>,
+    is_racy: bool,
     text: Result<String, String>,
     /// As a method; of shared code it is not asked.
     method: OnceLock<Result<Method, Vec<Problem>>>,
@@ -47,7 +47,7 @@ struct File {
 
 /// What shows that a file has changed: which it is, how long, and when it or its name was last written.
 #[derive(Debug, PartialEq)]
-struct Stamp {
+struct FileStamp {
     inode: u64,
     bytes: u64,
     changed: (i64, i64),
@@ -68,14 +68,14 @@ struct Stamp {
 /// assert_eq!(problems[0].to_string(), "methods/greet.rs:1: `invoke` is private; write `pub` before it");
 /// ```
 pub fn read(methods: &Path) -> Result<Tree, Vec<Problem>> {
-    let tree = Reader::new(methods).read();
+    let tree = TreeReader::new(methods).read();
     if tree.problems.is_empty() { Ok(tree) } else { Err(tree.problems.into_iter().collect()) }
 }
 
-impl Reader {
+impl TreeReader {
     /// A reader of the tree in the folder `methods`.
     pub fn new(methods: &Path) -> Self {
-        Reader { methods: methods.to_owned(), files: HashMap::new() }
+        TreeReader { methods: methods.to_owned(), files: HashMap::new() }
     }
 
     /// The tree as it is now. What is wrong with it is in [`Tree::problems`].
@@ -102,36 +102,36 @@ impl Reader {
     }
 
     fn file(&self, path: &Path) -> Arc<File> {
-        let stamp = Stamp::of(path);
+        let stamp = FileStamp::of(path);
         let known = self.files.get(path);
-        if let Some(known) = known.filter(|known| known.is_settled && known.stamp == stamp) {
+        if let Some(known) = known.filter(|known| !known.is_racy && known.stamp == stamp) {
             return known.clone();
         }
-        let is_settled = stamp.as_ref().is_some_and(Stamp::is_settled);
+        let is_racy = stamp.as_ref().is_none_or(FileStamp::is_racy);
         let text = fs::read_to_string(path).map_err(|error: io::Error| error.to_string());
         match known.filter(|known| known.text == text) {
             // The text is the same, and so is what has been learnt of it.
             Some(known) => Arc::new(File {
                 stamp,
-                is_settled,
+                is_racy,
                 text,
                 method: known.method.clone(),
                 references: known.references.clone(),
             }),
-            None => Arc::new(File { stamp, is_settled, text, method: OnceLock::new(), references: OnceLock::new() }),
+            None => Arc::new(File { stamp, is_racy, text, method: OnceLock::new(), references: OnceLock::new() }),
         }
     }
 }
 
-impl Stamp {
+impl FileStamp {
     fn of(path: &Path) -> Option<Self> {
         let file = fs::metadata(path).ok()?;
-        Some(Stamp { inode: file.ino(), bytes: file.size(), changed: (file.ctime(), file.ctime_nsec()) })
+        Some(FileStamp { inode: file.ino(), bytes: file.size(), changed: (file.ctime(), file.ctime_nsec()) })
     }
 
-    fn is_settled(&self) -> bool {
+    fn is_racy(&self) -> bool {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        i64::try_from(now.as_secs()).is_ok_and(|now| now - self.changed.0 >= SETTLED_SECONDS)
+        i64::try_from(now.as_secs()).map_or(true, |now| now - self.changed.0 < RACY_SECONDS)
     }
 }
 
@@ -155,11 +155,11 @@ impl Tree {
     /// A server in development mode compiles and loads it: `key`, of letters and digits, is what it recognises it by.
     pub fn plugin(&self, names: &BTreeSet<&str>, wanted: impl Fn(&Path) -> bool, key: &str) -> String {
         let methods: Vec<&Method> = self.methods.iter().filter(|method| names.contains(&*method.name)).collect();
-        let layout = self.layout();
+        let graph = self.module_graph();
         let mut needed: BTreeSet<usize> =
             (0..self.modules.len()).filter(|index| wanted(&self.modules[*index].file)).collect();
         for method in &methods {
-            needed.extend(self.needs(method, &layout).modules);
+            needed.extend(self.dependencies(method, &graph).modules);
         }
         write::plugin(&needed.into_iter().map(|index| &self.modules[index]).collect::<Vec<_>>(), &methods, key)
     }
@@ -180,10 +180,10 @@ impl Tree {
     }
 
     /// What each method is made of, by its name.
-    pub fn makings(&self) -> BTreeMap<&str, Making<'_>> {
-        let layout = self.layout();
-        let makings = self.methods.iter().map(|method| {
-            let Needs { modules, includes, is_closed } = self.needs(method, &layout);
+    pub fn method_sources(&self) -> BTreeMap<&str, MethodSources<'_>> {
+        let graph = self.module_graph();
+        let method_sources = self.methods.iter().map(|method| {
+            let DependencyClosure { modules, includes, is_closed } = self.dependencies(method, &graph);
             let mut fingerprint = DefaultHasher::new();
             for index in &modules {
                 self.modules[*index].file.hash(&mut fingerprint);
@@ -193,15 +193,18 @@ impl Tree {
                 fs::read(include).ok().hash(&mut fingerprint);
             }
             let files = modules.into_iter().map(|index| self.modules[index].file.as_path()).collect();
-            (&*method.name, Making { fingerprint: fingerprint.finish(), own: &method.file, files, includes, is_closed })
+            (
+                &*method.name,
+                MethodSources { fingerprint: fingerprint.finish(), own: &method.file, files, includes, is_closed },
+            )
         });
-        makings.collect()
+        method_sources.collect()
     }
 
     /// Whether these files of the tree are still those that were read: then what has been compiled from them since is what was read.
     pub fn is_unchanged(&self, files: &BTreeSet<&Path>) -> bool {
         let mut read = self.modules.iter().zip(&self.files).filter(|(module, _)| files.contains(&*module.file));
-        read.all(|(module, file)| file.stamp.is_some() && file.stamp == Stamp::of(&module.path))
+        read.all(|(module, file)| file.stamp.is_some() && file.stamp == FileStamp::of(&module.path))
     }
 
     fn leave_out_what_is_wrong(&mut self) {
@@ -213,50 +216,54 @@ impl Tree {
         self.methods.retain(|method| is_good(&method.file));
     }
 
-    fn layout(&self) -> Layout<'_> {
-        let mut places = Places::new();
+    fn module_graph(&self) -> ModuleGraph<'_> {
+        let mut index_of_path = ModuleIndex::new();
         for (index, module) in self.modules.iter().enumerate() {
             for length in 0..=module.segments.len() {
-                places.entry(&module.segments[..length]).or_default().push(index);
+                index_of_path.entry(&module.segments[..length]).or_default().push(index);
             }
         }
         let implements = |index: &usize| {
             self.modules[*index].is_shared() && self.files[*index].references().contains(&Reference::Implementation)
         };
-        let additions = (0..self.modules.len()).filter(implements);
-        let additions = additions.map(|index| (index, self.referred(index, &places).collect())).collect();
-        Layout { places, additions }
+        let implementors = (0..self.modules.len()).filter(implements);
+        let implementors = implementors.map(|index| (index, self.referred(index, &index_of_path).collect())).collect();
+        ModuleGraph { index_of_path, implementors }
     }
 
-    fn needs(&self, method: &Method, layout: &Layout<'_>) -> Needs {
-        let own = layout.places.get(&method.segments[..]).into_iter().flatten().copied();
+    fn dependencies(&self, method: &Method, graph: &ModuleGraph<'_>) -> DependencyClosure {
+        let own = graph.index_of_path.get(&method.segments[..]).into_iter().flatten().copied();
         let mut open: Vec<usize> = own.collect();
-        let mut needs = Needs { modules: BTreeSet::new(), includes: BTreeSet::new(), is_closed: true };
+        let mut closure = DependencyClosure { modules: BTreeSet::new(), includes: BTreeSet::new(), is_closed: true };
         while let Some(index) = open.pop() {
-            if !needs.modules.insert(index) {
+            if !closure.modules.insert(index) {
                 continue;
             }
-            open.extend(self.referred(index, &layout.places));
-            open.extend(layout.additions.iter().filter(|(_, to)| to.contains(&index)).map(|(addition, _)| *addition));
+            open.extend(self.referred(index, &graph.index_of_path));
+            open.extend(
+                graph.implementors.iter().filter(|(_, to)| to.contains(&index)).map(|(implementor, _)| *implementor),
+            );
             for reference in self.files[index].references() {
                 match reference {
                     Reference::Include(file) => {
-                        needs.includes.extend(self.modules[index].path.parent().map(|folder| folder.join(file)));
+                        closure.includes.extend(self.modules[index].path.parent().map(|folder| folder.join(file)));
                     }
-                    Reference::Environment => needs.is_closed = false,
+                    Reference::Environment => closure.is_closed = false,
                     Reference::Crate(_) | Reference::Super(..) | Reference::Implementation => {}
                 }
             }
         }
-        needs
+        closure
     }
 
     /// The modules that the paths in one may mean.
-    fn referred<'a>(&'a self, index: usize, places: &'a Places<'_>) -> impl Iterator<Item = usize> + 'a {
+    fn referred<'a>(&'a self, index: usize, index_of_path: &'a ModuleIndex<'_>) -> impl Iterator<Item = usize> + 'a {
         let segments = &self.modules[index].segments;
         let modules = self.files[index].references().iter().map(move |reference| match reference {
-            Reference::Crate(rest) => find(places, &[], rest),
-            Reference::Super(levels, rest) => find(places, &segments[..segments.len().saturating_sub(*levels)], rest),
+            Reference::Crate(rest) => find(index_of_path, &[], rest),
+            Reference::Super(levels, rest) => {
+                find(index_of_path, &segments[..segments.len().saturating_sub(*levels)], rest)
+            }
             Reference::Include(_) | Reference::Environment | Reference::Implementation => &[],
         });
         modules.flatten().copied()
@@ -265,7 +272,7 @@ impl Tree {
 
 /// What a method is made of.
 #[derive(Debug)]
-pub struct Making<'a> {
+pub struct MethodSources<'a> {
     /// Another number if anything in it is another, in its own file or in what that refers to. Of use to builds of one compiler.
     pub fingerprint: u64,
     /// Its file, as [`Method::file`] names it.
@@ -279,30 +286,30 @@ pub struct Making<'a> {
 }
 
 /// What is where, and what is added to what.
-struct Layout<'a> {
-    places: Places<'a>,
+struct ModuleGraph<'a> {
+    index_of_path: ModuleIndex<'a>,
     /// Shared code that implements a trait: the module, and those it refers to. Who needs one of these needs it too.
-    additions: Vec<(usize, BTreeSet<usize>)>,
+    implementors: Vec<(usize, BTreeSet<usize>)>,
 }
 
 /// The modules at and below each path: for a file one, for a folder all in it.
-type Places<'a> = HashMap<&'a [String], Vec<usize>>;
+type ModuleIndex<'a> = HashMap<&'a [String], Vec<usize>>;
 
-struct Needs {
+struct DependencyClosure {
     modules: BTreeSet<usize>,
     includes: BTreeSet<PathBuf>,
     is_closed: bool,
 }
 
 /// The modules that a path from `base` on may mean: a file, or all of the folder at which it leaves the tree.
-fn find<'a>(places: &'a Places<'_>, base: &[String], rest: &[String]) -> &'a [usize] {
+fn find<'a>(index_of_path: &'a ModuleIndex<'_>, base: &[String], rest: &[String]) -> &'a [usize] {
     let mut whole = base.to_vec();
     for segment in rest {
         whole.push(segment.clone());
-        if !places.contains_key(&whole[..]) {
+        if !index_of_path.contains_key(&whole[..]) {
             whole.pop();
             break;
         }
     }
-    places.get(&whole[..]).map_or(&[], |modules| modules)
+    index_of_path.get(&whole[..]).map_or(&[], |modules| modules)
 }

@@ -83,8 +83,8 @@ impl Walk {
         let mut segments: Vec<String> =
             above.into_iter().rev().map(|folder| self.segment(folder, "folder", "/")).collect();
         segments.push(self.segment(path, "file", ".rs"));
-        if let Err(sentence) = check_whole(&segments) {
-            self.problem(path, format!("{sentence}; rename the file"));
+        if let Err(message) = check_whole(&segments) {
+            self.problem(path, format!("{message}; rename the file"));
         }
         // Also with a wrong name, so that what is wrong in the file is told in the same breath.
         self.modules.push(Module { path: path.to_owned(), file: self.shown(path), segments });
@@ -117,8 +117,8 @@ impl Walk {
         }
     }
 
-    fn problem(&mut self, path: &Path, sentence: impl Into<String>) {
-        self.problems.insert(Problem { file: self.shown(path), line: None, sentence: sentence.into() });
+    fn problem(&mut self, path: &Path, message: impl Into<String>) {
+        self.problems.insert(Problem { file: self.shown(path), line: None, message: message.into() });
     }
 
     /// The path as people know it: from the tree's own folder on.

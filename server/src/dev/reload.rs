@@ -5,17 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use method_build::{Making, Problem, Reader, Tree};
+use method_build::{MethodSources, Problem, Tree, TreeReader};
 use method_sdk::Method;
 
 use crate::call::live_methods::{Change, Live};
-use crate::dev::build::batch::{Batch, Made, Makings, Queue, Work, split};
+use crate::dev::build::batch::{Batch, Made, Queue, SourcesByMethod, Work, split};
 use crate::dev::build::compiler::Compiler;
 use crate::dev::build::diagnostics::Diagnostic;
 
 /// Keeps what is served in step with the files.
 pub(super) struct Reloader {
-    reader: Reader,
+    reader: TreeReader,
     compiler: Arc<Compiler>,
     live: Arc<Live>,
     /// Of each method that is served: the fingerprint of what it was compiled from.
@@ -66,7 +66,7 @@ const NONE: u64 = 0;
 impl Reloader {
     pub(super) fn new(methods: &Path, compiler: Arc<Compiler>, live: Arc<Live>) -> Self {
         Reloader {
-            reader: Reader::new(methods),
+            reader: TreeReader::new(methods),
             compiler,
             live,
             served: HashMap::new(),
@@ -92,10 +92,10 @@ impl Reloader {
     /// A sentence: nothing can be compiled or loaded. What is served is what was.
     pub(super) fn reload(&mut self, mut is_late: impl FnMut(usize, usize) -> bool) -> Result<Report, String> {
         let tree = self.reader.read();
-        let makings = tree.makings();
-        let includes = makings.values().flat_map(|making| &making.includes).cloned().collect();
+        let sources = tree.method_sources();
+        let includes = sources.values().flat_map(|its_sources| &its_sources.includes).cloned().collect();
         let mut report = Report { includes, ..Report::default() };
-        let wanted = self.settle(&tree, &makings, &mut report);
+        let wanted = self.settle(&tree, &sources, &mut report);
         let live = self.live.clone();
         // What has been edited is waited for by somebody; of the rest it is not known.
         let served: BTreeSet<&str> = self.methods().iter().map(|method| method.name).collect();
@@ -105,9 +105,9 @@ impl Reloader {
         let compiler = self.compiler.clone();
         let work = Work {
             tree: &tree,
-            makings: &makings,
+            sources: &sources,
             compiler: &compiler,
-            aside: self.set_aside(&makings),
+            aside: self.set_aside(&sources),
             is_start: !self.has_started,
         };
 
@@ -117,7 +117,7 @@ impl Reloader {
             match made {
                 Ok(made) => {
                     left.retain(|name| !made.batch.contains(name));
-                    self.take(made, &tree, &makings, &mut report);
+                    self.take(made, &tree, &sources, &mut report);
                 }
                 Err(words) => problem = Some(words),
             }
@@ -133,25 +133,25 @@ impl Reloader {
         report.is_whole = left.is_empty();
         if report.is_whole && !self.has_started {
             self.has_started = true;
-            self.compiler.kept.forget_all_but(split(makings.keys().copied()).len());
+            self.compiler.kept.forget_all_but(split(sources.keys().copied()).len());
         }
         Ok(report)
     }
 
     /// What takes no compiler: methods that have gone, or are what they were, and files that rustc need not see to be wrong. Returns the
     /// names of those that are to be compiled.
-    fn settle<'a>(&mut self, tree: &Tree, makings: &Makings<'a>, report: &mut Report) -> Batch<'a> {
+    fn settle<'a>(&mut self, tree: &Tree, sources: &SourcesByMethod<'a>, report: &mut Report) -> Batch<'a> {
         let problems: BTreeSet<Problem> = tree.problems().cloned().collect();
         let wrong: BTreeMap<String, String> =
             problems.iter().filter_map(|problem| Some((name_of(&problem.file)?, problem.to_string()))).collect();
-        let names: BTreeSet<&str> = makings.keys().copied().chain(wrong.keys().map(String::as_str)).collect();
+        let names: BTreeSet<&str> = sources.keys().copied().chain(wrong.keys().map(String::as_str)).collect();
         report.gone = self.live.names().into_iter().filter(|name| !names.contains(&**name)).collect();
         self.served.retain(|name, _| names.contains(&**name));
         self.failed.retain(|name, _| names.contains(&**name));
 
         let mut fresh = Vec::new();
-        for (name, making) in makings {
-            if self.served.get(*name) == Some(&making.fingerprint) && self.failed.remove(*name).is_some() {
+        for (name, its_sources) in sources {
+            if self.served.get(*name) == Some(&its_sources.fingerprint) && self.failed.remove(*name).is_some() {
                 report.restored.push((*name).to_owned());
                 fresh.push(*name);
             }
@@ -165,12 +165,12 @@ impl Reloader {
         for (name, _) in &failed {
             self.failed.insert(name.clone(), (NONE, BTreeSet::new()));
         }
-        let is_new = |name: &str, making: &Making<'_>| {
-            self.served.get(name) != Some(&making.fingerprint)
-                && self.failed.get(name).map(|(fingerprint, _)| fingerprint) != Some(&making.fingerprint)
+        let is_new = |name: &str, its_sources: &MethodSources<'_>| {
+            self.served.get(name) != Some(&its_sources.fingerprint)
+                && self.failed.get(name).map(|(fingerprint, _)| fingerprint) != Some(&its_sources.fingerprint)
         };
         let wanted: Batch<'a> =
-            makings.iter().filter(|(name, making)| is_new(name, making)).map(|(name, _)| *name).collect();
+            sources.iter().filter(|(name, its_sources)| is_new(name, its_sources)).map(|(name, _)| *name).collect();
         let pending = wanted.iter().copied().collect();
         self.live.change(Change { retain: Some(names), pending, fresh, failed, current: Vec::new() });
         self.problems = problems;
@@ -178,33 +178,40 @@ impl Reloader {
     }
 
     /// Serves what has been made of a batch, and remembers what does not compile.
-    fn take(&mut self, made: Made<'_>, tree: &Tree, makings: &Makings<'_>, report: &mut Report) {
+    fn take(&mut self, made: Made<'_>, tree: &Tree, sources: &SourcesByMethod<'_>, report: &mut Report) {
         report.load += made.load;
         for (methods, diagnostics) in &made.wrong {
-            self.blame(methods, tree, makings, diagnostics, report);
+            self.blame(methods, tree, sources, diagnostics, report);
         }
-        self.serve(made.methods, tree, makings, report);
+        self.serve(made.methods, tree, sources, report);
         if self.has_started && made.wrong.is_empty() {
             self.compiler.prepare(&made.batch);
         }
     }
 
     /// The files that are known not to compile.
-    fn set_aside(&self, makings: &Makings<'_>) -> BTreeSet<PathBuf> {
-        let own = self.failed.keys().filter_map(|name| makings.get(&**name)).map(|making| making.own.to_owned());
+    fn set_aside(&self, sources: &SourcesByMethod<'_>) -> BTreeSet<PathBuf> {
+        let own =
+            self.failed.keys().filter_map(|name| sources.get(&**name)).map(|its_sources| its_sources.own.to_owned());
         let blamed = self.failed.values().flat_map(|(_, files)| files).cloned();
         blamed.chain(own).collect()
     }
 
-    fn serve(&mut self, methods: Vec<&'static Method>, tree: &Tree, makings: &Makings<'_>, report: &mut Report) {
+    fn serve(
+        &mut self,
+        methods: Vec<&'static Method>,
+        tree: &Tree,
+        sources: &SourcesByMethod<'_>,
+        report: &mut Report,
+    ) {
         for method in &methods {
             let name = method.name.to_owned();
             if self.failed.remove(&name).is_some() {
                 report.recovered.insert(name.clone());
             }
             // A file that was saved while rustc ran is in the library or not: the next look at the files compiles it again.
-            match makings.get(method.name).filter(|making| tree.is_unchanged(&making.files)) {
-                Some(making) => self.served.insert(name.clone(), making.fingerprint),
+            match sources.get(method.name).filter(|its_sources| tree.is_unchanged(&its_sources.files)) {
+                Some(its_sources) => self.served.insert(name.clone(), its_sources.fingerprint),
                 None => self.served.remove(&name),
             };
             report.loaded.push(name);
@@ -225,21 +232,22 @@ impl Reloader {
         &mut self,
         methods: &Batch<'_>,
         tree: &Tree,
-        makings: &Makings<'_>,
+        sources: &SourcesByMethod<'_>,
         diagnostics: &[Diagnostic],
         report: &mut Report,
     ) {
         let files: BTreeSet<PathBuf> = diagnostics.iter().flat_map(|it| &it.files).cloned().collect();
         let mut failed = Vec::new();
         for name in methods {
-            let making = &makings[name];
-            let own = diagnostics.iter().filter(|it| it.files.iter().any(|file| making.files.contains(file.as_path())));
+            let its_sources = &sources[name];
+            let own =
+                diagnostics.iter().filter(|it| it.files.iter().any(|file| its_sources.files.contains(file.as_path())));
             let mut words: String = own.map(Diagnostic::plain).collect();
             if words.is_empty() {
                 words = diagnostics.iter().map(Diagnostic::plain).collect();
             }
             failed.push(((*name).to_owned(), words));
-            let fingerprint = if tree.is_unchanged(&making.files) { making.fingerprint } else { NONE };
+            let fingerprint = if tree.is_unchanged(&its_sources.files) { its_sources.fingerprint } else { NONE };
             self.failed.insert((*name).to_owned(), (fingerprint, files.clone()));
         }
         self.live.change(Change { failed, ..Change::default() });

@@ -70,16 +70,16 @@ fn a_near_miss_is_told() {
 #[test]
 fn a_get_cannot_be_authenticated() {
     let found = with("pub const AUTHENTICATED: bool = true;\npub const GET: bool = true;");
-    let sentence =
+    let message =
         "3: `GET` and `AUTHENTICATED` cannot go together: a GET's signature would cover nothing of what it asks";
-    assert_eq!(found, [sentence]);
+    assert_eq!(found, [message]);
     assert_eq!(with("pub const AUTHENTICATED: bool = false;\npub const GET: bool = true;"), [""; 0]);
 }
 
 #[test]
 fn an_async_invoke_cannot_be_blocking() {
-    let sentence = "2: `BLOCKING` is for an `invoke` that is not `async`; use `tokio::task::spawn_blocking` inside or drop the `async`";
-    assert_eq!(with("pub const BLOCKING: bool = true;"), [sentence]);
+    let message = "2: `BLOCKING` is for an `invoke` that is not `async`; use `tokio::task::spawn_blocking` inside or drop the `async`";
+    assert_eq!(with("pub const BLOCKING: bool = true;"), [message]);
     assert_eq!(with("pub const BLOCKING: bool = false;"), [""; 0]);
     let source = tree(&[("greet.rs", &format!("{SYNC}pub const BLOCKING: bool = true;"))]).source(None);
     assert!(source.contains("g::Invoke::Blocking(greet·)"));

@@ -2,7 +2,7 @@
 
 use crate::{ASYNC, HOOK, SYNC, tree, wrong};
 
-/// `methods/greet.rs` with this `invoke`, as the sentence after which the form is repeated.
+/// `methods/greet.rs` with this `invoke`, as the message after which the form is repeated.
 fn only(text: &str) -> String {
     let found = wrong(text);
     assert_eq!(found.len(), 1, "{text}: {found:?}");
@@ -11,9 +11,9 @@ fn only(text: &str) -> String {
 
 #[test]
 fn there_must_be_an_invoke() {
-    let sentence = " there is no `invoke`; a method is `pub async fn invoke(handler: &mut Handler, params: Params) -> Result<Answer>`, or the same without `async`";
-    assert_eq!(wrong(""), [sentence]);
-    assert_eq!(wrong("pub struct Params;\nimpl Params { pub fn invoke() {} }"), [sentence]);
+    let message = " there is no `invoke`; a method is `pub async fn invoke(handler: &mut Handler, params: Params) -> Result<Answer>`, or the same without `async`";
+    assert_eq!(wrong(""), [message]);
+    assert_eq!(wrong("pub struct Params;\nimpl Params { pub fn invoke() {} }"), [message]);
 }
 
 #[test]
@@ -60,11 +60,11 @@ fn invoke_is_an_ordinary_function() {
 
 #[test]
 fn params_cannot_borrow() {
-    let sentence = "1: the params of `invoke` cannot borrow; make them own their data (`String` instead of `&str`)";
+    let message = "1: the params of `invoke` cannot borrow; make them own their data (`String` instead of `&str`)";
     for params in ["&str", "&'static str", "Params<'_>", "Params<'a>", "Vec<Params<'_>>", "Option<(u8, &str)>"] {
         assert_eq!(
             wrong(&format!("pub async fn invoke(h: &mut H, p: {params}) -> R {{ a() }}")),
-            [sentence],
+            [message],
             "{params}"
         );
     }

@@ -146,8 +146,8 @@ fn names_that_mean_something_else_are_refused() {
 #[test]
 fn a_file_beside_a_folder_of_its_name_is_refused() {
     let found = problems(&[("account.rs", ASYNC), ("account/login.rs", ASYNC), ("_db.rs", ""), ("_db/x.rs", "")]);
-    let sentence = "there is a folder of the same name beside it, and a name is either a method or a folder of methods; rename one of them";
-    assert_eq!(found, [format!("methods/_db.rs: {sentence}"), format!("methods/account.rs: {sentence}")]);
+    let message = "there is a folder of the same name beside it, and a name is either a method or a folder of methods; rename one of them";
+    assert_eq!(found, [format!("methods/_db.rs: {message}"), format!("methods/account.rs: {message}")]);
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn one_problem_does_not_hide_another() {
         ("account.rs", ASYNC),
         ("account/login.rs", ASYNC),
     ]);
-    let places: Vec<&str> = found.iter().map(|problem| problem.split_once(": ").unwrap().0).collect();
+    let index_of_path: Vec<&str> = found.iter().map(|problem| problem.split_once(": ").unwrap().0).collect();
     let expected = [
         "methods/My",
         "methods/My/two.rs:1",
@@ -202,7 +202,7 @@ fn one_problem_does_not_hide_another() {
         "methods/account.rs",
         "methods/b/no.rs",
     ];
-    assert_eq!(places, expected, "{found:#?}");
+    assert_eq!(index_of_path, expected, "{found:#?}");
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn check_name_knows_the_same_rules() {
         ("a.lib", "means something else to Rust"),
         (&"a".repeat(129), "129 bytes"),
     ] {
-        let sentence = check_name(bad).unwrap_err();
-        assert!(sentence.contains(says), "{bad}: {sentence}");
+        let message = check_name(bad).unwrap_err();
+        assert!(message.contains(says), "{bad}: {message}");
     }
 }

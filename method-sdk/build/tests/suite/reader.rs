@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use method_build::{Reader, Tree};
+use method_build::{Tree, TreeReader};
 use tempfile::TempDir;
 
 use crate::{ASYNC, folder};
 
-fn reader(folder: &TempDir) -> Reader {
-    Reader::new(&folder.path().join("methods"))
+fn reader(folder: &TempDir) -> TreeReader {
+    TreeReader::new(&folder.path().join("methods"))
 }
 
 fn save(folder: &TempDir, file: &str, text: &str) {
@@ -22,7 +22,7 @@ fn names(tree: &Tree) -> Vec<&str> {
 }
 
 fn files(tree: &Tree, method: &str) -> Vec<String> {
-    tree.makings()[method].files.iter().map(|file| file.display().to_string()).collect()
+    tree.method_sources()[method].files.iter().map(|file| file.display().to_string()).collect()
 }
 
 #[test]
@@ -57,25 +57,28 @@ fn a_method_is_made_of_all_that_it_refers_to() {
     assert_eq!(files(&tree, "a.three"), ["methods/a/three.rs"]);
     assert_eq!(files(&tree, "all").len(), 5, "a glob is all of the folder");
     assert!(
-        tree.makings()["a.one"].includes.iter().all(|file| file.ends_with("a/t.txt"))
-            && tree.makings()["all"].is_closed
+        tree.method_sources()["a.one"].includes.iter().all(|file| file.ends_with("a/t.txt"))
+            && tree.method_sources()["all"].is_closed
     );
 
     // Each change makes other fingerprints of those that it concerns, and the same again when it is taken back.
-    let before: Vec<u64> = tree.makings().values().map(|making| making.fingerprint).collect();
+    let before: Vec<u64> = tree.method_sources().values().map(|sources| sources.fingerprint).collect();
     for (file, text, old) in [("_words.rs", "pub fn text() {}", ""), ("a/t.txt", "other", "text")] {
         save(&folder, file, text);
         let tree = reader.read();
         let changed: Vec<&str> = tree
-            .makings()
+            .method_sources()
             .iter()
             .zip(&before)
-            .filter(|((_, making), before)| making.fingerprint != **before)
+            .filter(|((_, sources), before)| sources.fingerprint != **before)
             .map(|((name, _), _)| *name)
             .collect();
         assert_eq!(changed, ["a.one", "a.two", "all"], "{file}");
         save(&folder, file, old);
-        assert_eq!(reader.read().makings().values().map(|making| making.fingerprint).collect::<Vec<_>>(), before);
+        assert_eq!(
+            reader.read().method_sources().values().map(|sources| sources.fingerprint).collect::<Vec<_>>(),
+            before
+        );
     }
 }
 
@@ -141,5 +144,5 @@ fn shared_code_that_implements_a_trait_belongs_to_what_it_refers_to() {
     let loud = ["methods/_more.rs", "methods/_traits.rs", "methods/_words.rs", "methods/loud.rs"];
     assert_eq!(files(&tree, "loud"), loud);
     assert_eq!(files(&tree, "silent"), ["methods/silent.rs"]);
-    assert!(!tree.makings()["silent"].is_closed && tree.makings()["loud"].is_closed);
+    assert!(!tree.method_sources()["silent"].is_closed && tree.method_sources()["loud"].is_closed);
 }

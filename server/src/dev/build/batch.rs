@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use method_build::{Making, Tree};
+use method_build::{MethodSources, Tree};
 use method_sdk::Method;
 
 use crate::call::live_methods::Live;
@@ -22,7 +22,7 @@ const MOST: usize = 48;
 const MORE: u64 = 12;
 
 /// All that there is to know of each method.
-pub(crate) type Makings<'a> = BTreeMap<&'a str, Making<'a>>;
+pub(crate) type SourcesByMethod<'a> = BTreeMap<&'a str, MethodSources<'a>>;
 
 /// Names of methods that are compiled together.
 pub(crate) type Batch<'a> = BTreeSet<&'a str>;
@@ -74,7 +74,7 @@ impl<'a> Queue<'a> {
 /// What batches are made from.
 pub(crate) struct Work<'a> {
     pub(crate) tree: &'a Tree,
-    pub(crate) makings: &'a Makings<'a>,
+    pub(crate) sources: &'a SourcesByMethod<'a>,
     pub(crate) compiler: &'a Compiler,
     /// Files that are known not to compile.
     pub(crate) aside: BTreeSet<PathBuf>,
@@ -145,9 +145,9 @@ impl<'a> Work<'a> {
 
     /// Compiles and loads these methods, or loads what is kept of them.
     fn library(&self, names: &Batch<'a>, made: &mut Made<'a>) -> Result<&'static [Method], Failure> {
-        let Work { tree, makings, compiler, .. } = *self;
+        let Work { tree, sources, compiler, .. } = *self;
         let source = tree.plugin(names, |_| false, compiler.key_text());
-        let fingerprints: Vec<u64> = names.iter().map(|name| makings[name].fingerprint).collect();
+        let fingerprints: Vec<u64> = names.iter().map(|name| sources[name].fingerprint).collect();
         let key = hash(&(&source, fingerprints));
         let mut loaded = |library: &Path| {
             let started = Instant::now();
@@ -166,8 +166,8 @@ impl<'a> Work<'a> {
         }
         let (library, is_narrow) = self.compile(source, names, &made.wrong)?;
         let methods = loaded(&library).map_err(|words| Failure::Wrong(vec![Diagnostic::of_no_file(words)]))?;
-        let is_sure = |making: &Making<'_>| making.is_closed && tree.is_unchanged(&making.files);
-        if self.is_start && is_narrow && names.iter().all(|name| is_sure(&makings[name])) {
+        let is_sure = |its_sources: &MethodSources<'_>| its_sources.is_closed && tree.is_unchanged(&its_sources.files);
+        if self.is_start && is_narrow && names.iter().all(|name| is_sure(&sources[name])) {
             compiler.kept.keep(key, &library);
         }
         Ok(methods)
@@ -181,7 +181,7 @@ impl<'a> Work<'a> {
         names: &Batch<'a>,
         wrong: &[(Batch<'a>, Vec<Diagnostic>)],
     ) -> Result<(PathBuf, bool), Failure> {
-        let Work { tree, makings, compiler, .. } = *self;
+        let Work { tree, sources, compiler, .. } = *self;
         let mut failure = match compiler.compile(&source, names) {
             Err(failure) => failure,
             Ok(library) => return Ok((library, true)),
@@ -189,10 +189,10 @@ impl<'a> Work<'a> {
         if !failure.may_lack() {
             return Err(failure);
         }
-        let files: BTreeSet<&Path> = names.iter().flat_map(|name| makings[name].files.iter().copied()).collect();
+        let files: BTreeSet<&Path> = names.iter().flat_map(|name| sources[name].files.iter().copied()).collect();
         let mut aside = self.aside.clone();
         for (names, diagnostics) in wrong {
-            aside.extend(names.iter().map(|name| makings[name].own.to_owned()));
+            aside.extend(names.iter().map(|name| sources[name].own.to_owned()));
             aside.extend(diagnostics.iter().flat_map(|diagnostic| diagnostic.files.iter().cloned()));
         }
         let mut tried = source;
@@ -214,7 +214,7 @@ impl<'a> Work<'a> {
     fn blamed(&self, names: &Batch<'a>, diagnostics: &[Diagnostic]) -> Batch<'a> {
         let has_part = |name: &&&str| {
             let mut files = diagnostics.iter().flat_map(|diagnostic| &diagnostic.files);
-            files.any(|file| self.makings[**name].files.contains(file.as_path()))
+            files.any(|file| self.sources[**name].files.contains(file.as_path()))
         };
         if names.len() == 1 { names.clone() } else { names.iter().filter(has_part).copied().collect() }
     }
