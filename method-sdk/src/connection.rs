@@ -5,7 +5,7 @@ use std::fmt;
 
 /// The server's connection to its database; see [`Handler::connection`](crate::Handler::connection).
 #[derive(Debug, Clone)]
-pub struct Connection {
+pub struct DatabaseHandle {
     database: Database,
 }
 
@@ -83,10 +83,10 @@ pub struct DatabaseMismatch {
     running: &'static str,
 }
 
-impl Connection {
+impl DatabaseHandle {
     /// A connection to this database; for servers and tests.
     pub fn new(database: Database) -> Self {
-        Connection { database }
+        DatabaseHandle { database }
     }
 
     /// The database in use.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::transient::may_pass;
+use crate::transient::is_transient;
 
 /// What a method returns: `Ok` is sent to the client as `{"result": ..}`, `Err` as `{"error": ..}`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -19,7 +19,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// ```
 /// use method_sdk::{Error, code};
 /// let error = Error::from(code::NOT_AUTHORIZED);
-/// assert_eq!((error.code(), error.value()), (1004, "Not authorized"));
+/// assert_eq!((error.code(), error.message()), (1004, "Not authorized"));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Code {
@@ -85,42 +85,42 @@ codes! {
 ///
 /// assert_eq!(withdraw(1, 2).unwrap_err().code(), 2001);
 /// let broken: Result<u8> = "x".parse::<u8>().map_err(Error::from);
-/// assert_eq!(broken.unwrap_err().value(), "Server error.");
+/// assert_eq!(broken.unwrap_err().message(), "Server error.");
 /// ```
 pub struct Error(Box<Inner>);
 
 struct Inner {
     code: i32,
-    value: Cow<'static, str>,
+    message: Cow<'static, str>,
     status: Option<StatusCode>,
     details: Option<Value>,
     retry_after: Option<Duration>,
-    cause: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
     /// An error for the client: `{"error": {"value": value, "code": code}}`.
     ///
     /// Codes 1000 to 1999 are the framework's (see [`code`]); a method's own start at 2000.
-    pub fn new(code: i32, value: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(code: i32, message: impl Into<Cow<'static, str>>) -> Self {
         Error(Box::new(Inner {
             code,
-            value: value.into(),
+            message: message.into(),
             status: None,
             details: None,
             retry_after: None,
-            cause: None,
+            source: None,
         }))
     }
 
     /// Code 1000: the client is told "Server error.", the log is told the cause.
-    pub fn internal(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Error::from(code::SERVER_ERROR).because(cause)
+    pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Error::from(code::SERVER_ERROR).with_source(source)
     }
 
     /// Code 1016: what is needed for an answer is away or overloaded, and may be back soon.
-    pub fn unavailable(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Error::from(code::SERVICE_UNAVAILABLE).because(cause)
+    pub fn unavailable(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Error::from(code::SERVICE_UNAVAILABLE).with_source(source)
     }
 
     /// Code 1019: a parameter does not fit. `path` is a JSON Pointer such as `/user_id`, empty for the parameters as a whole.
@@ -128,33 +128,33 @@ impl Error {
         let place = if path.is_empty() { String::new() } else { format!("{path}: ") };
         let text = format!("{}: {place}{message}", code::INVALID_PARAMETERS.text);
         Error::new(code::INVALID_PARAMETERS.number, text)
-            .details(serde_json::json!([{ "path": path, "message": message }]))
+            .with_details(serde_json::json!([{ "path": path, "message": message }]))
     }
 
     /// The same error with another HTTP status at the URL door, instead of the code's own (400 for codes from 2000 up).
     #[must_use]
-    pub fn status(mut self, status: StatusCode) -> Self {
+    pub fn with_status(mut self, status: StatusCode) -> Self {
         self.0.status = Some(status);
         self
     }
 
     /// The same error with a member `details`, any JSON, for programs to read.
     #[must_use]
-    pub fn details(mut self, details: impl Into<Value>) -> Self {
+    pub fn with_details(mut self, details: impl Into<Value>) -> Self {
         self.0.details = Some(details.into());
         self
     }
 
     /// The same error with a cause for the log; the client never sees it.
     #[must_use]
-    pub fn because(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.0.cause = Some(cause.into());
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
         self
     }
 
     /// The same error with a `Retry-After` header, rounded up to whole seconds.
     #[must_use]
-    pub fn retry_after(mut self, wait: Duration) -> Self {
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
         self.0.retry_after = Some(wait);
         self
     }
@@ -165,23 +165,23 @@ impl Error {
     }
 
     /// The text the client reads.
-    pub fn value(&self) -> &str {
-        &self.0.value
+    pub fn message(&self) -> &str {
+        &self.0.message
     }
 
     /// The member `details`, if there is one.
-    pub fn details_value(&self) -> Option<&Value> {
+    pub fn details(&self) -> Option<&Value> {
         self.0.details.as_ref()
     }
 
     /// What really happened, for the log.
-    pub fn cause(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
-        self.0.cause.as_deref()
+    pub fn source(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
+        self.0.source.as_deref()
     }
 
     /// The cause, and what caused that, in one line.
-    pub fn cause_text(&self) -> Option<String> {
-        let mut cause: Option<&dyn StdError> = Some(self.0.cause.as_deref()?);
+    pub fn source_chain(&self) -> Option<String> {
+        let mut cause: Option<&dyn StdError> = Some(self.0.source.as_deref()?);
         let chain = std::iter::from_fn(|| {
             let text = cause?.to_string();
             cause = cause?.source();
@@ -221,15 +221,15 @@ impl From<Code> for Error {
 
 /// The way of `?`: anything that went wrong and was not meant for the client. A database that is away is 1016, all else 1000.
 impl<E: StdError + Send + Sync + 'static> From<E> for Error {
-    fn from(cause: E) -> Self {
-        if may_pass(&cause) { Error::unavailable(cause) } else { Error::internal(cause) }
+    fn from(source: E) -> Self {
+        if is_transient(&source) { Error::unavailable(source) } else { Error::internal(source) }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.0.code, self.0.value)?;
-        self.cause_text().map_or(Ok(()), |cause| write!(f, ": {cause}"))
+        write!(f, "{} {}", self.0.code, self.0.message)?;
+        self.source_chain().map_or(Ok(()), |cause| write!(f, ": {cause}"))
     }
 }
 

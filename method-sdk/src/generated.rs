@@ -9,17 +9,17 @@ use serde::de::DeserializeOwned;
 use crate::{Error, Result};
 
 pub use crate::method::Invoke;
-pub use crate::parameters::Input;
-pub use crate::{Closed, Handler};
+pub use crate::parameters::RawParams;
+pub use crate::{ClosedCall, Handler};
 
 /// What a call comes to: the whole body of a successful answer, or `None` when `invoke` answers `()` and nothing is sent by itself.
-pub type Outcome = Result<Option<Bytes>>;
+pub type MethodResult = Result<Option<Bytes>>;
 
 /// A running `async` method.
-pub type Invocation<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+pub type MethodFuture<'a> = Pin<Box<dyn Future<Output = MethodResult> + Send + 'a>>;
 
 /// A running `on_connection_close`.
-pub type Hook = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub type HookFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Bytes that most answers fit into.
 const USUAL_ANSWER_BYTES: usize = 256;
@@ -29,28 +29,28 @@ const USUAL_ANSWER_BYTES: usize = 256;
     message = "method `{Method}`: `{Self}` cannot be the `params` of `invoke`, because it is not `Deserialize`",
     note = "add `#[derive(Deserialize)]` to `{Self}`; its fields must be `Deserialize` too and own their data"
 )]
-pub trait Parameters<Method>: Sized {
+pub trait FromParams<Method>: Sized {
     /// Reads them from what came in.
     ///
     /// # Errors
     /// 1019: they do not fit.
-    fn read(input: Input<'_>) -> Result<Self>;
+    fn from_params(params: RawParams<'_>) -> Result<Self>;
 
     /// The same where they may be the query string of a GET.
     ///
     /// # Errors
     /// 1019: they do not fit.
-    fn read_either(input: Input<'_>) -> Result<Self>;
+    fn from_params_or_query(params: RawParams<'_>) -> Result<Self>;
 }
 
 #[diagnostic::do_not_recommend]
-impl<Method, P: DeserializeOwned> Parameters<Method> for P {
-    fn read(input: Input<'_>) -> Result<Self> {
-        crate::parameters::read(input)
+impl<Method, P: DeserializeOwned> FromParams<Method> for P {
+    fn from_params(params: RawParams<'_>) -> Result<Self> {
+        crate::parameters::read(params)
     }
 
-    fn read_either(input: Input<'_>) -> Result<Self> {
-        crate::parameters::read_either(input)
+    fn from_params_or_query(params: RawParams<'_>) -> Result<Self> {
+        crate::parameters::read_body_or_query(params)
     }
 }
 
@@ -59,17 +59,17 @@ impl<Method, P: DeserializeOwned> Parameters<Method> for P {
     message = "method `{Method}`: `{Self}` cannot be the answer of `invoke`, because it is not `Serialize`",
     note = "add `#[derive(Serialize)]` to `{Self}`; its fields must be `Serialize` too"
 )]
-pub trait Answerable<Method> {
+pub trait IntoAnswer<Method> {
     /// The body that carries it.
     ///
     /// # Errors
     /// 1000: it has no JSON form, such as a map whose keys are not strings.
-    fn body(self) -> Outcome;
+    fn encode(self) -> MethodResult;
 }
 
 #[diagnostic::do_not_recommend]
-impl<Method, A: Serialize> Answerable<Method> for A {
-    fn body(self) -> Outcome {
+impl<Method, A: Serialize> IntoAnswer<Method> for A {
+    fn encode(self) -> MethodResult {
         if typeid::of::<A>() == typeid::of::<()>() {
             return Ok(None);
         }
@@ -86,16 +86,16 @@ impl<Method, A: Serialize> Answerable<Method> for A {
     message = "method `{Method}`: `invoke` returns `{Self}`, not a `method_sdk::Result`",
     note = "write `-> Result<Answer>` with the `Result` of `method_sdk::prelude`"
 )]
-pub trait Returned<Method, A> {
+pub trait IntoMethodResult<Method, A> {
     /// The same, as what it is.
     ///
     /// # Errors
     /// The method's own.
-    fn returned(self) -> Result<A>;
+    fn into_result(self) -> Result<A>;
 }
 
-impl<Method, A> Returned<Method, A> for Result<A, Error> {
-    fn returned(self) -> Result<A> {
+impl<Method, A> IntoMethodResult<Method, A> for Result<A, Error> {
+    fn into_result(self) -> Result<A> {
         self
     }
 }
@@ -104,35 +104,35 @@ impl<Method, A> Returned<Method, A> for Result<A, Error> {
 ///
 /// # Errors
 /// 1019: they do not fit.
-pub fn parameters<Method, P: Parameters<Method>>(input: Input<'_>) -> Result<P> {
-    P::read(input)
+pub fn params<Method, P: FromParams<Method>>(params: RawParams<'_>) -> Result<P> {
+    P::from_params(params)
 }
 
 /// Reads the parameters of a method that may be called with GET.
 ///
 /// # Errors
 /// 1019: they do not fit.
-pub fn parameters_or_query<Method, P: Parameters<Method>>(input: Input<'_>) -> Result<P> {
-    P::read_either(input)
+pub fn params_or_query<Method, P: FromParams<Method>>(params: RawParams<'_>) -> Result<P> {
+    P::from_params_or_query(params)
 }
 
 /// What `invoke` returned.
 ///
 /// # Errors
 /// The method's own.
-pub fn returned<Method, A, R: Returned<Method, A>>(returned: R) -> Result<A> {
-    returned.returned()
+pub fn into_result<Method, A, R: IntoMethodResult<Method, A>>(returned: R) -> Result<A> {
+    returned.into_result()
 }
 
 /// The outcome of an answer.
 ///
 /// # Errors
 /// The method's own, or 1000 if the answer has no JSON form.
-pub fn answered<Method, A: Answerable<Method>>(answer: Result<A>) -> Outcome {
-    answer?.body()
+pub fn encode_answer<Method, A: IntoAnswer<Method>>(answer: Result<A>) -> MethodResult {
+    answer?.encode()
 }
 
 /// The future that an `async` `invoke` returns; it must be `Send`, because the server's threads take turns with it.
-pub fn sendable<F: Future + Send>(future: F) -> F {
+pub fn assert_send<F: Future + Send>(future: F) -> F {
     future
 }

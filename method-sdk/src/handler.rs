@@ -9,8 +9,10 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::mpsc;
 
-use crate::host::{Accounts, Line};
-use crate::{ClientGone, Closed, Connection, Error, Method, Request, Result, Session, SessionInfo, code};
+use crate::host::{AccountApi, CallState};
+use crate::{
+    ClientDisconnected, ClosedCall, DatabaseHandle, Error, Method, Request, Result, Session, SessionInfo, code,
+};
 
 /// The handler of one request: the first argument of every `invoke`.
 #[derive(Debug)]
@@ -19,8 +21,8 @@ pub struct Handler {
     /// The newest session; after a logout still here, because the answer to it is signed.
     session: Option<Session>,
     logged_out: bool,
-    accounts: AccountsRef,
-    line: Arc<Line>,
+    accounts: AccountApiRef,
+    call_state: Arc<CallState>,
     status: StatusCode,
     headers: HeaderMap,
     writer: Writer,
@@ -34,7 +36,7 @@ enum Writer {
 }
 
 /// The server's accounts, without a debug form.
-struct AccountsRef(Arc<dyn Accounts>);
+struct AccountApiRef(Arc<dyn AccountApi>);
 
 impl Handler {
     /// A handler for one call of `method`; for servers.
@@ -42,31 +44,31 @@ impl Handler {
         method: &'static Method,
         request: Request,
         session: Option<Session>,
-        accounts: Arc<dyn Accounts>,
-        line: Arc<Line>,
+        accounts: Arc<dyn AccountApi>,
+        call_state: Arc<CallState>,
     ) -> Self {
         let request = Arc::new(request);
         if let Some(hook) = method.on_connection_close {
-            let closed = Closed {
+            let closed = ClosedCall {
                 request: request.clone(),
                 session: session.clone(),
                 connection: accounts.connection().clone(),
             };
-            line.set_hook(hook, closed);
+            call_state.set_hook(hook, closed);
         }
         Handler {
             request,
             session,
             logged_out: false,
-            accounts: AccountsRef(accounts),
-            line,
+            accounts: AccountApiRef(accounts),
+            call_state,
             status: StatusCode::OK,
             headers: HeaderMap::new(),
             writer: Writer::Unused,
         }
     }
 
-    /// The request being answered.
+    /// The request being encode_answer.
     pub fn request(&self) -> &Request {
         &self.request
     }
@@ -99,7 +101,7 @@ impl Handler {
     ///     Ok(sqlx::query_scalar("SELECT 42").fetch_one(pool).await?)
     /// }
     /// ```
-    pub fn connection(&self) -> &Connection {
+    pub fn connection(&self) -> &DatabaseHandle {
         self.accounts.0.connection()
     }
 
@@ -203,8 +205,8 @@ impl Handler {
     /// A client that closes its sending side only (`shutdown(SHUT_WR)`) counts as gone. One that has sent another request on the same
     /// HTTP/1.1 connection without waiting (pipelining) is not noticed before its answer is written.
     pub fn closed(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
-        let line = self.line.clone();
-        async move { line.closed().await }
+        let call_state = self.call_state.clone();
+        async move { call_state.closed().await }
     }
 
     /// Sends a piece of the answer, now, while `invoke` goes on. The first one also sends the head: `content-type` is
@@ -214,7 +216,7 @@ impl Handler {
     /// the client can tell.
     ///
     /// # Errors
-    /// The client has gone ([`ClientGone`]), or the answer is [`finish`](Handler::finish)ed.
+    /// The client has gone ([`ClientDisconnected`]), or the answer is [`finish`](Handler::finish)ed.
     pub async fn write(&mut self, bytes: impl Into<Bytes> + Send) -> Result<()> {
         let bytes = bytes.into();
         if let Writer::Unused = self.writer {
@@ -222,7 +224,7 @@ impl Handler {
         }
         match &self.writer {
             Writer::Open(_) if bytes.is_empty() => Ok(()),
-            Writer::Open(chunks) => chunks.send(bytes).await.map_err(|_| ClientGone.into()),
+            Writer::Open(chunks) => chunks.send(bytes).await.map_err(|_| ClientDisconnected.into()),
             _ => Err(Error::internal("write after finish")),
         }
     }
@@ -233,7 +235,7 @@ impl Handler {
     /// The client has gone.
     pub async fn flush(&mut self) -> Result<()> {
         if let Writer::Open(chunks) = &self.writer {
-            chunks.reserve_many(chunks.max_capacity()).await.map_err(|_| ClientGone)?;
+            chunks.reserve_many(chunks.max_capacity()).await.map_err(|_| ClientDisconnected)?;
         }
         Ok(())
     }
@@ -246,7 +248,7 @@ impl Handler {
         if let Writer::Unused = self.writer {
             self.start().await;
         }
-        self.line.finish();
+        self.call_state.finish();
         self.writer = Writer::Finished;
         Ok(())
     }
@@ -265,7 +267,7 @@ impl Handler {
         let (status, mut headers) = self.take_head();
         let binary = HeaderValue::from_static("application/octet-stream");
         headers.entry(CONTENT_TYPE).or_insert(binary);
-        self.writer = Writer::Open(self.line.start_streaming(status, headers));
+        self.writer = Writer::Open(self.call_state.start_streaming(status, headers));
         // The connection looks for a started answer whenever `invoke` waits: wait once, so that it does.
         let mut waited = false;
         poll_fn(|context| {
@@ -281,7 +283,7 @@ impl Handler {
     fn enter(&mut self, record: crate::host::SessionRecord) -> SessionInfo {
         let session = Session::new(record, self.accounts.0.clone());
         let info = session.info();
-        self.line.set_session(Some(&session));
+        self.call_state.set_session(Some(&session));
         self.session = Some(session);
         self.logged_out = false;
         info
@@ -289,12 +291,12 @@ impl Handler {
 
     fn leave(&mut self) {
         self.logged_out = true;
-        self.line.set_session(None);
+        self.call_state.set_session(None);
     }
 }
 
-impl std::fmt::Debug for AccountsRef {
+impl std::fmt::Debug for AccountApiRef {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Accounts")
+        f.write_str("AccountApi")
     }
 }

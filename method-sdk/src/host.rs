@@ -4,9 +4,9 @@ use std::pin::Pin;
 
 use serde_json::{Map, Value};
 
-use crate::{Connection, Result};
+use crate::{DatabaseHandle, Result};
 
-pub use crate::call_state::{Line, Streaming};
+pub use crate::call_state::{CallState, StreamingResponse};
 
 /// A boxed future, as a trait object needs it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -27,9 +27,9 @@ pub struct SessionRecord {
 }
 
 /// Accounts and sessions, as a handler asks for them; the server's one implementation holds all the rules.
-pub trait Accounts: Send + Sync {
+pub trait AccountApi: Send + Sync {
     /// The database that they are kept in.
-    fn connection(&self) -> &Connection;
+    fn connection(&self) -> &DatabaseHandle;
 
     /// Makes an account and a session for it.
     fn create<'a>(&'a self, user_id: &'a str, password: &'a str) -> BoxFuture<'a, Result<SessionRecord>>;

@@ -27,8 +27,8 @@
 //! | `fn` | computes, in place; with `pub const BLOCKING: bool = true` on a thread of its own |
 //!
 //! In order of the path of a call: [`Request`] comes in, [`Handler`] is what the method holds of it, [`Session`] and
-//! [`Connection`] are what it reaches through the handler, [`Error`] is what it can say instead of an answer, and
-//! [`Closed`] is what is left when the client has gone.
+//! [`DatabaseHandle`] are what it reaches through the handler, [`Error`] is what it can say instead of an answer, and
+//! [`ClosedCall`] is what is left when the client has gone.
 //!
 //! The modules [`host`] and [`generated`] are not for authors: the first is for the server that runs methods, the second for the
 //! code that `method-build` writes.
@@ -57,8 +57,8 @@ pub use sqlx;
 pub use tokio;
 pub use tracing;
 
-pub use call_state::{ClientGone, Closed};
-pub use connection::{Connection, Database, DatabaseMismatch};
+pub use call_state::{ClientDisconnected, ClosedCall};
+pub use connection::{Database, DatabaseHandle, DatabaseMismatch};
 pub use error::{Code, Error, Result, code};
 pub use handler::Handler;
 pub use method::{Development, Invoke, Method, Methods, Registry};
@@ -70,7 +70,8 @@ pub mod prelude {
     #[cfg(feature = "mongodb")]
     pub use crate::mongodb;
     pub use crate::{
-        Closed, Database, Error, Handler, Result, Session, SessionInfo, code, http, serde_json, sqlx, tokio, tracing,
+        ClosedCall, Database, Error, Handler, Result, Session, SessionInfo, code, http, serde_json, sqlx, tokio,
+        tracing,
     };
     pub use bytes::Bytes;
     pub use serde::{Deserialize, Serialize};

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use crate::generated::{Hook, Input, Invocation, Outcome};
-use crate::{Closed, Handler};
+use crate::generated::{HookFuture, MethodFuture, MethodResult, RawParams};
+use crate::{ClosedCall, Handler};
 
 /// One method: a row of the table that `method-build` writes from the files in `methods/`.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct Method {
     /// The function to call.
     pub invoke: Invoke,
     /// What to run once if the client leaves before the answer is done.
-    pub on_connection_close: Option<fn(Closed) -> Hook>,
+    pub on_connection_close: Option<fn(ClosedCall) -> HookFuture>,
 }
 
 /// The methods of an application, as `methods()` of its generated code gives them.
@@ -57,11 +57,11 @@ pub struct Development {
 #[derive(Clone, Copy)]
 pub enum Invoke {
     /// In place: it computes and does not wait.
-    Sync(fn(&mut Handler, Input<'_>) -> Outcome),
+    Sync(fn(&mut Handler, RawParams<'_>) -> MethodResult),
     /// On the blocking pool.
-    Blocking(fn(&mut Handler, Input<'_>) -> Outcome),
+    Blocking(fn(&mut Handler, RawParams<'_>) -> MethodResult),
     /// As a future.
-    Async(for<'a> fn(&'a mut Handler, Input<'a>) -> Invocation<'a>),
+    Async(for<'a> fn(&'a mut Handler, RawParams<'a>) -> MethodFuture<'a>),
 }
 
 /// All methods of a server, by name.

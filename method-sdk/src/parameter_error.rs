@@ -10,12 +10,12 @@ use crate::Error;
 const MAX_ECHO_CHARS: usize = 128;
 
 /// One thing that does not fit.
-pub(crate) struct Misfit {
+pub(crate) struct ParameterError {
     pointer: String,
     message: String,
 }
 
-impl Misfit {
+impl ParameterError {
     pub(crate) fn new<E: fmt::Display>(error: serde_path_to_error::Error<E>) -> Self {
         let mut pointer = String::new();
         for segment in error.path().iter() {
@@ -26,31 +26,31 @@ impl Misfit {
                 Segment::Unknown => {}
             }
         }
-        Misfit::of(pointer, &error.inner().to_string())
+        ParameterError::of(pointer, &error.inner().to_string())
     }
 
     pub(crate) fn at_root(message: impl fmt::Display) -> Self {
-        Misfit::of(String::new(), &message.to_string())
+        ParameterError::of(String::new(), &message.to_string())
     }
 
     pub(crate) fn at_member(name: &str, message: &str) -> Self {
         let mut pointer = String::new();
         push(&mut pointer, &cut(name));
-        Misfit { pointer, message: message.to_owned() }
+        ParameterError { pointer, message: message.to_owned() }
     }
 
     fn of(mut pointer: String, message: &str) -> Self {
         let message = without_position(message);
         if let Some(field) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
             push(&mut pointer, field);
-            return Misfit { pointer, message: "missing".to_owned() };
+            return ParameterError { pointer, message: "missing".to_owned() };
         }
-        Misfit { pointer, message: humane(message) }
+        ParameterError { pointer, message: humane(message) }
     }
 }
 
-impl From<Misfit> for Error {
-    fn from(misfit: Misfit) -> Self {
+impl From<ParameterError> for Error {
+    fn from(misfit: ParameterError) -> Self {
         Error::invalid_parameters(&misfit.pointer, &misfit.message)
     }
 }

@@ -6,12 +6,12 @@ use serde::de::value::UnitDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, Visitor};
 use serde_json::value::RawValue;
 
-use crate::parameter_error::Misfit;
+use crate::parameter_error::ParameterError;
 use crate::{Error, Result};
 
 /// The parameters as they came in, not yet read.
 #[derive(Debug, Clone, Copy)]
-pub enum Input<'a> {
+pub enum RawParams<'a> {
     /// JSON, known to be well-formed and not deeper than the server's limit.
     Json(&'a RawValue),
     /// The query string of a GET, without its `?`.
@@ -20,24 +20,24 @@ pub enum Input<'a> {
 
 /// Reads the parameters of a method that is not for GET. Every method has a copy of what is generic here, in its own type, which takes
 /// time to compile: what need not be generic is not, and what only GET needs is by itself.
-pub(crate) fn read<P: DeserializeOwned>(input: Input<'_>) -> Result<P> {
-    match input {
-        Input::Json(json) => read_body(json),
-        Input::Query(_) => Err(not_for_get()),
+pub(crate) fn read<P: DeserializeOwned>(params: RawParams<'_>) -> Result<P> {
+    match params {
+        RawParams::Json(json) => read_body(json),
+        RawParams::Query(_) => Err(not_for_get()),
     }
 }
 
 /// The same for a method that may be called with GET.
-pub(crate) fn read_either<P: DeserializeOwned>(input: Input<'_>) -> Result<P> {
-    match input {
-        Input::Json(json) => read_body(json),
-        Input::Query(query) if is_nothing::<P>() => nothing(keys(query).next()),
-        Input::Query(query) => read_query(query),
+pub(crate) fn read_body_or_query<P: DeserializeOwned>(params: RawParams<'_>) -> Result<P> {
+    match params {
+        RawParams::Json(json) => read_body(json),
+        RawParams::Query(query) if is_unit::<P>() => nothing(keys(query).next()),
+        RawParams::Query(query) => read_query(query),
     }
 }
 
 fn read_body<P: DeserializeOwned>(json: &RawValue) -> Result<P> {
-    if is_nothing::<P>() { nothing(first_member(json)?) } else { read_json(json) }
+    if is_unit::<P>() { nothing(first_member(json)?) } else { read_json(json) }
 }
 
 /// The server looks at that before it comes to the parameters.
@@ -48,14 +48,14 @@ fn not_for_get() -> Error {
 /// Plain `serde_json` first, and only for what does not fit a second time with the path tracked: that costs half as much again.
 fn read_json<P: DeserializeOwned>(json: &RawValue) -> Result<P> {
     if json.get().starts_with('[') && is_struct::<P>() {
-        return Err(Misfit::at_root("expected an object, not an array").into());
+        return Err(ParameterError::at_root("expected an object, not an array").into());
     }
     let mut deserializer = unbounded(json.get());
     match P::deserialize(&mut deserializer).and_then(|params| deserializer.end().map(|()| params)) {
         Ok(params) => Ok(params),
         Err(plain) => {
             let tracked = serde_path_to_error::deserialize::<_, P>(&mut unbounded(json.get()));
-            Err(tracked.err().map_or_else(|| Misfit::at_root(plain), Misfit::new).into())
+            Err(tracked.err().map_or_else(|| ParameterError::at_root(plain), ParameterError::new).into())
         }
     }
 }
@@ -73,7 +73,7 @@ fn read_query<P: DeserializeOwned>(query: &str) -> Result<P> {
         return Ok(params);
     }
     serde_path_to_error::deserialize(serde_html_form::Deserializer::new(form_urlencoded::parse(query.as_bytes())))
-        .map_err(|error| Misfit::new(error).into())
+        .map_err(|error| ParameterError::new(error).into())
 }
 
 /// The query as a JSON object of strings, and of arrays of them where a key is repeated.
@@ -90,13 +90,13 @@ fn strings(query: &str) -> String {
 }
 
 /// Whether the parameters are `()`, which takes `{}` and `null`, as serde's own does not.
-fn is_nothing<P>() -> bool {
+fn is_unit<P>() -> bool {
     typeid::of::<P>() == typeid::of::<()>()
 }
 
 fn nothing<P: DeserializeOwned>(first_member: Option<String>) -> Result<P> {
     match first_member {
-        Some(name) => Err(Misfit::at_member(&name, "this method takes no parameters").into()),
+        Some(name) => Err(ParameterError::at_member(&name, "this method takes no parameters").into()),
         None => Ok(P::deserialize(UnitDeserializer::<serde_json::Error>::new())?),
     }
 }

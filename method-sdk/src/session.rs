@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::host::{Accounts, SessionRecord};
+use crate::host::{AccountApi, SessionRecord};
 use crate::{Error, Result};
 
 /// The largest state a session may keep, in bytes of its JSON text: 64 KiB.
@@ -34,7 +34,7 @@ pub struct Session {
     /// What is kept for it: a JSON object of at most 64 KiB. A change is kept once [`save_state`](Session::save_state) has returned.
     pub state: Map<String, Value>,
     state_version: i64,
-    accounts: Arc<dyn Accounts>,
+    accounts: Arc<dyn AccountApi>,
 }
 
 /// What `account.create` and `account.login` answer.
@@ -54,7 +54,7 @@ pub struct StateConflict;
 
 impl Session {
     /// A session of this record; for servers.
-    pub fn new(record: SessionRecord, accounts: Arc<dyn Accounts>) -> Self {
+    pub fn new(record: SessionRecord, accounts: Arc<dyn AccountApi>) -> Self {
         let SessionRecord { user_id, session_id, expires, state, state_version } = record;
         Session { user_id, session_id, expires, state, state_version, accounts }
     }

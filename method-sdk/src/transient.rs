@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::iter::successors;
 
 /// Whether the same call may work later, as far as the database says: then the client hears 1016 instead of 1000.
-pub(crate) fn may_pass(error: &(dyn StdError + 'static)) -> bool {
+pub(crate) fn is_transient(error: &(dyn StdError + 'static)) -> bool {
     successors(Some(error), |error| (*error).source()).any(|error| {
         if let Some(error) = error.downcast_ref::<sqlx::Error>() {
             return sql(error);

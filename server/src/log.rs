@@ -96,7 +96,7 @@ impl Entry<'_> {
         let ms = self.started.elapsed().as_micros() as f64 / 1000.0;
         let error = outgoing.error.as_ref();
         let code = error.map_or(0, |error| error.code());
-        let cause = error.and_then(|error| error.cause_text());
+        let cause = error.and_then(|error| error.source_chain());
         let cause = cause.as_deref().map(|cause| cut(cause, MAX_CAUSE_BYTES));
         let is_own_fault = code == code::SERVER_ERROR.number;
         let is_trouble = code == code::SERVICE_UNAVAILABLE.number;

@@ -19,8 +19,8 @@ use std::time::Instant;
 
 use ::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
-use method_sdk::host::{Accounts as _, Line};
-use method_sdk::{Connection, Error, Methods, Result, Session, code};
+use method_sdk::host::{AccountApi as _, CallState};
+use method_sdk::{DatabaseHandle, Error, Methods, Result, Session, code};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -95,7 +95,7 @@ impl App {
     }
 
     /// The database, to look at what a method has left there.
-    pub fn connection(&self) -> &Connection {
+    pub fn connection(&self) -> &DatabaseHandle {
         self.server.dispatcher().accounts.connection()
     }
 
@@ -120,9 +120,9 @@ impl App {
         let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let id = "test".to_owned();
         let incoming = Incoming { door: Door::Envelope, headers, body, peer, id, started: Instant::now() };
-        let line = Arc::new(Line::default());
-        let call = dispatch(self.server.dispatcher().clone(), incoming, line.clone());
-        match Inflight::new(line, call, Arc::new(Detached::default())).await {
+        let call_state = Arc::new(CallState::default());
+        let call = dispatch(self.server.dispatcher().clone(), incoming, call_state.clone());
+        match Inflight::new(call_state, call, Arc::new(Detached::default())).await {
             Reply::Whole(outgoing) => {
                 Exchange { status: outgoing.status, headers: outgoing.headers, body: outgoing.body }
             }
@@ -169,7 +169,7 @@ fn answer(exchange: Exchange) -> Result<Value> {
     let text = error["value"].as_str().unwrap_or_default().to_owned();
     let told = Error::new(number.unwrap_or(code::SERVER_ERROR.number), text);
     Err(match error.get("details") {
-        Some(details) => told.details(details.clone()),
+        Some(details) => told.with_details(details.clone()),
         None => told,
     })
 }

@@ -26,7 +26,7 @@ async fn visits_are_counted_in_a_table_of_the_methods_own() {
 async fn a_methods_own_error_reaches_the_caller() {
     let app = App::new(simpleapi::methods()).await;
     let error = app.call("demo.hello", json!({ "name": "alice", "n": i64::MAX })).await.unwrap_err();
-    assert_eq!((error.code(), error.value()), (2000, "There is no next number"));
+    assert_eq!((error.code(), error.message()), (2000, "There is no next number"));
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn state_over_64_kib_is_refused_and_a_conflict_is_detected() {
     two.state.insert("b".into(), 2.into());
     one.save_state().await.unwrap();
     let conflict = two.save_state().await.unwrap_err();
-    assert!(conflict.cause().unwrap().is::<method_sdk::StateConflict>());
+    assert!(conflict.source().unwrap().is::<method_sdk::StateConflict>());
     two.update_state(|state| state.insert("b".into(), 2.into())).await.unwrap();
     assert_eq!(json!(two.state), json!({ "a": 1, "b": 2 }));
     one.save_state().await.unwrap_err();

@@ -7,7 +7,7 @@ use crate::name::is_typo_of;
 use crate::problem::Problems;
 
 const INVOKE: &str = "a method is `pub async fn invoke(handler: &mut Handler, params: Params) -> Result<Answer>`, or the same without `async`";
-const HOOK: &str = "write `pub async fn on_connection_close(closed: Closed)`";
+const HOOK: &str = "write `pub async fn on_connection_close(closed: ClosedCall)`";
 
 /// `invoke` as the server is to call it.
 pub(crate) struct Invoke {

@@ -110,24 +110,25 @@ fn calls(methods: &[&Method]) -> Vec<String> {
 
 fn wrapper(method: &Method) -> String {
     let id = identifier(method);
-    let read = if method.attributes.is_true("GET") { "parameters_or_query" } else { "parameters" };
+    let read = if method.attributes.is_true("GET") { "params_or_query" } else { "params" };
     let call = format!("{}::invoke(h, g::{read}::<n::{id}, _>(p)?)", path(method));
-    let answered = |returned: &str| format!("g::answered::<n::{id}, _>(g::returned::<n::{id}, _, _>({returned}))");
+    let answered =
+        |returned: &str| format!("g::encode_answer::<n::{id}, _>(g::into_result::<n::{id}, _, _>({returned}))");
     let file = method.file.display();
     if method.is_async {
-        let body = answered(&format!("g::sendable({call}).await"));
-        let head = format!("pub(super) fn {id}<'a>(h: &'a mut g::Handler, p: g::Input<'a>) -> g::Invocation<'a>");
+        let body = answered(&format!("g::assert_send({call}).await"));
+        let head = format!("pub(super) fn {id}<'a>(h: &'a mut g::Handler, p: g::RawParams<'a>) -> g::MethodFuture<'a>");
         format!("{head} {{ ::std::boxed::Box::pin(async move {{ {body} }}) }} // {file}")
     } else {
         let body = answered(&call);
-        format!("pub(super) fn {id}(h: &mut g::Handler, p: g::Input<'_>) -> g::Outcome {{ {body} }} // {file}")
+        format!("pub(super) fn {id}(h: &mut g::Handler, p: g::RawParams<'_>) -> g::MethodResult {{ {body} }} // {file}")
     }
 }
 
 fn hook(method: &Method) -> String {
     let (id, path, file) = (identifier(method), path(method), method.file.display());
     format!(
-        "pub(super) fn {id}·closed(c: g::Closed) -> g::Hook {{ ::std::boxed::Box::pin({path}::on_connection_close(c)) }} // {file}"
+        "pub(super) fn {id}·closed(c: g::ClosedCall) -> g::HookFuture {{ ::std::boxed::Box::pin({path}::on_connection_close(c)) }} // {file}"
     )
 }
 

@@ -5,7 +5,7 @@ pub(crate) mod password;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use method_sdk::host::{self, BoxFuture, SessionRecord};
-use method_sdk::{Connection, Error, Result, code};
+use method_sdk::{DatabaseHandle, Error, Result, code};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -175,8 +175,8 @@ impl Accounts {
     }
 }
 
-impl host::Accounts for Accounts {
-    fn connection(&self) -> &Connection {
+impl host::AccountApi for Accounts {
+    fn connection(&self) -> &DatabaseHandle {
         self.store.connection()
     }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use method_sdk::generated::Input;
+use method_sdk::generated::RawParams;
 use method_sdk::{Error, Result, code};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -87,12 +87,12 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// 1015: not JSON, or not within its limits.
-    pub(crate) fn input(&self) -> Result<Input<'a>> {
+    pub(crate) fn input(&self) -> Result<RawParams<'a>> {
         Ok(match self.parameters {
-            Unread::Json(raw) => Input::Json(raw),
-            Unread::Query(query) => Input::Query(query),
-            Unread::Body([]) => Input::Json(serde_json::from_str("{}")?),
-            Unread::Body(body) => Input::Json(serde_json::from_str(text(body)?).map_err(malformed)?),
+            Unread::Json(raw) => RawParams::Json(raw),
+            Unread::Query(query) => RawParams::Query(query),
+            Unread::Body([]) => RawParams::Json(serde_json::from_str("{}")?),
+            Unread::Body(body) => RawParams::Json(serde_json::from_str(text(body)?).map_err(malformed)?),
         })
     }
 }
@@ -143,7 +143,7 @@ fn is_too_deep(body: &[u8]) -> bool {
 }
 
 fn malformed(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::from(code::MALFORMED_REQUEST).because(cause)
+    Error::from(code::MALFORMED_REQUEST).with_source(cause)
 }
 
 /// The members of an envelope.
@@ -221,8 +221,8 @@ pub(crate) fn write_error(status: StatusCode, error: Error) -> Outgoing {
     if let Some(seconds) = error.retry_after_seconds() {
         headers.insert(RETRY_AFTER, seconds.into());
     }
-    let mut body = format!(r#"{{"error":{{"value":{},"code":{}"#, json!(error.value()), error.code());
-    if let Some(details) = error.details_value() {
+    let mut body = format!(r#"{{"error":{{"value":{},"code":{}"#, json!(error.message()), error.code());
+    if let Some(details) = error.details() {
         body.push_str(&format!(r#","details":{details}"#));
     }
     body.push_str("}}");

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_util::Stream;
-use method_sdk::host::{Line, Streaming};
+use method_sdk::host::{CallState, StreamingResponse};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -33,13 +33,13 @@ impl Detached {
         self.tasks.wait().await;
     }
 
-    fn spawn(&self, line: Arc<Line>, mut rest: Rest) {
+    fn spawn(&self, call_state: Arc<CallState>, mut rest: Rest) {
         let closing = self.closing.clone();
         self.tasks.spawn(async move {
             tokio::select! {
                 _ = &mut rest => {}
                 () = closing.cancelled() => {
-                    line.close();
+                    call_state.close();
                     rest.await;
                 }
             }
@@ -54,28 +54,29 @@ pub(crate) enum Reply {
     /// The whole answer.
     Whole(Outgoing),
     /// An answer that is being written, by a call that is now detached.
-    Streaming(Streaming, StreamGuard),
+    Streaming(StreamingResponse, StreamGuard),
 }
 
 /// A call whose client waits. Dropped before its end, the client has gone: the call is carried on, and `on_connection_close` runs.
 pub(crate) struct Inflight {
-    line: Arc<Line>,
+    call_state: Arc<CallState>,
     rest: Option<Rest>,
     detached: Arc<Detached>,
 }
 
 impl Inflight {
     pub(crate) fn new(
-        line: Arc<Line>,
+        call_state: Arc<CallState>,
         call: impl Future<Output = Outgoing> + Send + 'static,
         detached: Arc<Detached>,
     ) -> Self {
-        Inflight { line, rest: Some(Box::pin(call)), detached }
+        Inflight { call_state, rest: Some(Box::pin(call)), detached }
     }
 
     fn streaming(&self) -> Option<Reply> {
-        let streaming = self.line.take_streaming()?;
-        let guard = StreamGuard { line: self.line.clone(), detached: self.detached.clone(), has_ended: false };
+        let streaming = self.call_state.take_streaming()?;
+        let guard =
+            StreamGuard { call_state: self.call_state.clone(), detached: self.detached.clone(), has_ended: false };
         Some(Reply::Streaming(streaming, guard))
     }
 }
@@ -89,14 +90,14 @@ impl Future for Inflight {
             Poll::Ready(outgoing) => {
                 self.rest = None;
                 Poll::Ready(self.streaming().unwrap_or_else(|| {
-                    self.line.finish();
+                    self.call_state.finish();
                     Reply::Whole(outgoing)
                 }))
             }
             Poll::Pending => match self.streaming() {
                 Some(reply) => {
                     if let Some(rest) = self.rest.take() {
-                        self.detached.spawn(self.line.clone(), rest);
+                        self.detached.spawn(self.call_state.clone(), rest);
                     }
                     Poll::Ready(reply)
                 }
@@ -109,15 +110,15 @@ impl Future for Inflight {
 impl Drop for Inflight {
     fn drop(&mut self) {
         if let Some(rest) = self.rest.take() {
-            client_gone(&self.line, &self.detached);
-            self.detached.spawn(self.line.clone(), rest);
+            client_gone(&self.call_state, &self.detached);
+            self.detached.spawn(self.call_state.clone(), rest);
         }
     }
 }
 
 /// Held by the body of a stream: when that is dropped before the end, the client has gone.
 pub(crate) struct StreamGuard {
-    line: Arc<Line>,
+    call_state: Arc<CallState>,
     detached: Arc<Detached>,
     has_ended: bool,
 }
@@ -125,20 +126,20 @@ pub(crate) struct StreamGuard {
 impl Drop for StreamGuard {
     fn drop(&mut self) {
         if !self.has_ended {
-            client_gone(&self.line, &self.detached);
+            client_gone(&self.call_state, &self.detached);
         }
     }
 }
 
-fn client_gone(line: &Line, detached: &Detached) {
-    if let Some(hook) = line.client_gone() {
+fn client_gone(call_state: &CallState, detached: &Detached) {
+    if let Some(hook) = call_state.client_gone() {
         detached.tasks.spawn(hook);
     }
 }
 
 /// The body of an answer that a method writes by hand.
 pub(crate) struct StreamBody {
-    pub(crate) streaming: Streaming,
+    pub(crate) streaming: StreamingResponse,
     pub(crate) guard: StreamGuard,
 }
 
@@ -149,7 +150,7 @@ impl Stream for StreamBody {
         let Some(chunk) = ready!(self.streaming.chunks.poll_recv(context)) else {
             // It is the method that has ended it, one way or the other, and not the client.
             self.guard.has_ended = true;
-            return Poll::Ready((!self.guard.line.is_finished()).then_some(Err(CutShort)));
+            return Poll::Ready((!self.guard.call_state.is_finished()).then_some(Err(CutShort)));
         };
         Poll::Ready(Some(Ok(chunk)))
     }

@@ -47,8 +47,8 @@ impl Live {
                 Some(Entry::Stale(method)) => return Ok(Served { method, is_stale: true }),
                 Some(Entry::Broken(diagnostic)) => {
                     return Err(Error::from(code::SERVER_ERROR)
-                        .details(diagnostic.as_str())
-                        .because(format!("{name} has never compiled")));
+                        .with_details(diagnostic.as_str())
+                        .with_source(format!("{name} has never compiled")));
                 }
                 Some(Entry::Pending { is_asked }) => is_asked.store(true, Ordering::Relaxed),
                 None if self.is_known.load(Ordering::Acquire) => return Err(codec::unknown_method(name)),

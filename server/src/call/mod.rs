@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue};
-use method_sdk::generated::{Input, Outcome};
-use method_sdk::host::Line;
-use method_sdk::{ClientGone, Error, Handler, Invoke, Method, Request, Result, Session, code};
+use method_sdk::generated::{MethodResult, RawParams};
+use method_sdk::host::CallState;
+use method_sdk::{ClientDisconnected, Error, Handler, Invoke, Method, Request, Result, Session, code};
 use tokio::sync::Semaphore;
 
 use self::codec::{Answer, Call, Door, Outgoing};
@@ -55,12 +55,12 @@ struct Done {
 }
 
 /// Answers a call. It owns what it needs, so that it can go on without its connection.
-pub(crate) async fn dispatch(dispatcher: Arc<Dispatcher>, incoming: Incoming, line: Arc<Line>) -> Outgoing {
+pub(crate) async fn dispatch(dispatcher: Arc<Dispatcher>, incoming: Incoming, call_state: Arc<CallState>) -> Outgoing {
     let Incoming { id, peer, started, door, .. } = &incoming;
     let (id, peer, started, door) = (id.clone(), *peer, *started, door.clone());
 
     let done = match auth::authenticate(&incoming.headers, &incoming.body, &dispatcher.accounts).await {
-        Ok(session) => perform(&dispatcher, incoming, session, line).await,
+        Ok(session) => perform(&dispatcher, incoming, session, call_state).await,
         Err(error) => Done { served: None, session: None, answer: Answer::error(error) },
     };
     let Done { served, session, answer } = done;
@@ -79,7 +79,12 @@ pub(crate) async fn dispatch(dispatcher: Arc<Dispatcher>, incoming: Incoming, li
     outgoing
 }
 
-async fn perform(dispatcher: &Dispatcher, incoming: Incoming, session: Option<Session>, line: Arc<Line>) -> Done {
+async fn perform(
+    dispatcher: &Dispatcher,
+    incoming: Incoming,
+    session: Option<Session>,
+    call_state: Arc<CallState>,
+) -> Done {
     let Incoming { door, headers, body, peer, id, .. } = incoming;
     let (served, call) = match find(&dispatcher.table, &door, &body).await {
         Ok(found) => found,
@@ -92,7 +97,7 @@ async fn perform(dispatcher: &Dispatcher, incoming: Incoming, session: Option<Se
     };
 
     let request = Request { method: method.name, headers, peer, id, body: body.clone() };
-    let mut handler = Handler::new(method, request, session, dispatcher.accounts.clone(), line.clone());
+    let mut handler = Handler::new(method, request, session, dispatcher.accounts.clone(), call_state.clone());
     if is_stale {
         // For what is written by hand, which goes out by itself.
         let _ = handler.response_header(STALE, "1");
@@ -100,15 +105,15 @@ async fn perform(dispatcher: &Dispatcher, incoming: Incoming, session: Option<Se
     let own_limit = method.timeout_seconds.map(|seconds| (seconds > 0).then(|| Duration::from_secs(seconds)));
     let limit = own_limit.unwrap_or(dispatcher.request_timeout);
 
-    let invocation = within(limit, &line, invoke(&dispatcher.blocking, method, handler, input));
-    let invoked = match line.late_hook() {
+    let invocation = within(limit, &call_state, invoke(&dispatcher.blocking, method, handler, input));
+    let invoked = match call_state.take_pending_hook() {
         None => invocation.await,
         // The client has gone before there was a handler to tell of it.
         Some(hook) => tokio::join!(invocation, hook).0,
     };
     match invoked {
         Some((mut handler, outcome)) => {
-            let outcome = if line.has_started() { end_stream(method, &line, outcome) } else { outcome };
+            let outcome = if call_state.has_started() { end_stream(method, &call_state, outcome) } else { outcome };
             let (status, headers) = handler.take_head();
             Done { served: Some(served), session: handler.into_signer(), answer: Answer { outcome, status, headers } }
         }
@@ -133,7 +138,7 @@ async fn find<'a>(table: &Table, door: &'a Door, body: &'a [u8]) -> Result<(Serv
 ///
 /// # Errors
 /// 1004: it needs a session. 1015: at the URL door, where the body is looked at only now.
-fn admit<'a>(method: &Method, call: &Call<'a>, has_session: bool) -> Result<Input<'a>> {
+fn admit<'a>(method: &Method, call: &Call<'a>, has_session: bool) -> Result<RawParams<'a>> {
     if method.authenticated && !has_session {
         return Err(code::NOT_AUTHORIZED.into());
     }
@@ -145,8 +150,8 @@ async fn invoke(
     blocking: &Arc<Semaphore>,
     method: &'static Method,
     mut handler: Handler,
-    input: Input<'_>,
-) -> (Handler, Outcome) {
+    input: RawParams<'_>,
+) -> (Handler, MethodResult) {
     match method.invoke {
         Invoke::Sync(invoke) => {
             let outcome = caught(|| invoke(&mut handler, input));
@@ -161,7 +166,7 @@ async fn invoke(
             let Ok(place) = blocking.clone().try_acquire_owned() else {
                 return (handler, Err(Error::unavailable("too many blocking methods are running")));
             };
-            let input = OwnedInput::from(input);
+            let input = OwnedRawParams::from(input);
             let blocking = tokio::task::spawn_blocking(move || {
                 // Given back when the method ends, even if nobody waits for it any more.
                 let _place = place;
@@ -175,7 +180,7 @@ async fn invoke(
 }
 
 /// Waits for `invoke` within its time, or without end once it has begun to write. `None`: the time is up, and it has been dropped.
-async fn within<T>(limit: Option<Duration>, line: &Line, invocation: impl Future<Output = T>) -> Option<T> {
+async fn within<T>(limit: Option<Duration>, call_state: &CallState, invocation: impl Future<Output = T>) -> Option<T> {
     let Some(limit) = limit else { return Some(invocation.await) };
     tokio::pin!(invocation);
     tokio::select! {
@@ -183,15 +188,15 @@ async fn within<T>(limit: Option<Duration>, line: &Line, invocation: impl Future
         done = &mut invocation => return Some(done),
         () = tokio::time::sleep(limit) => {}
     }
-    if line.has_started() {
+    if call_state.has_started() {
         return Some(invocation.await);
     }
-    line.close();
+    call_state.close();
     None
 }
 
 /// Ends an answer that was written by hand: cleanly if `invoke` returned a value, else cut short.
-fn end_stream(method: &Method, line: &Line, outcome: Outcome) -> Outcome {
+fn end_stream(method: &Method, call_state: &CallState, outcome: MethodResult) -> MethodResult {
     match outcome {
         Ok(answer) => {
             if answer.is_some() {
@@ -200,10 +205,12 @@ fn end_stream(method: &Method, line: &Line, outcome: Outcome) -> Outcome {
                     "invoke wrote its answer by hand and returned another, which is not sent"
                 );
             }
-            line.finish();
+            call_state.finish();
             Ok(None)
         }
-        Err(error) if line.is_finished() || error.cause().is_some_and(|cause| cause.is::<ClientGone>()) => {
+        Err(error)
+            if call_state.is_finished() || error.source().is_some_and(|cause| cause.is::<ClientDisconnected>()) =>
+        {
             tracing::debug!(method = method.name, "invoke ended after its answer: {error}");
             Ok(None)
         }
@@ -211,7 +218,7 @@ fn end_stream(method: &Method, line: &Line, outcome: Outcome) -> Outcome {
     }
 }
 
-fn caught(invoke: impl FnOnce() -> Outcome) -> Outcome {
+fn caught(invoke: impl FnOnce() -> MethodResult) -> MethodResult {
     std::panic::catch_unwind(AssertUnwindSafe(invoke)).unwrap_or_else(|panic| Err(panicked(&*panic)))
 }
 
@@ -221,25 +228,25 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
 }
 
 /// Parameters that can go to another thread.
-enum OwnedInput {
+enum OwnedRawParams {
     Json(Box<serde_json::value::RawValue>),
     Query(String),
 }
 
-impl From<Input<'_>> for OwnedInput {
-    fn from(input: Input<'_>) -> Self {
+impl From<RawParams<'_>> for OwnedRawParams {
+    fn from(input: RawParams<'_>) -> Self {
         match input {
-            Input::Json(json) => OwnedInput::Json(json.to_owned()),
-            Input::Query(query) => OwnedInput::Query(query.to_owned()),
+            RawParams::Json(json) => OwnedRawParams::Json(json.to_owned()),
+            RawParams::Query(query) => OwnedRawParams::Query(query.to_owned()),
         }
     }
 }
 
-impl OwnedInput {
-    fn as_input(&self) -> Input<'_> {
+impl OwnedRawParams {
+    fn as_input(&self) -> RawParams<'_> {
         match self {
-            OwnedInput::Json(json) => Input::Json(json),
-            OwnedInput::Query(query) => Input::Query(query),
+            OwnedRawParams::Json(json) => RawParams::Json(json),
+            OwnedRawParams::Query(query) => RawParams::Query(query),
         }
     }
 }

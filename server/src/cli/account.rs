@@ -108,9 +108,9 @@ fn unknown(user_id: &str) -> String {
 
 /// An error in the words of whoever sits at the machine.
 fn told(accounts: &Accounts, error: &Error) -> String {
-    match error.cause() {
+    match error.source() {
         Some(_) => OpenError::refused(accounts.store(), error).to_string(),
-        None => error.value().to_owned(),
+        None => error.message().to_owned(),
     }
 }
 

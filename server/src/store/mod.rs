@@ -8,7 +8,7 @@ mod sql;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use method_sdk::{Connection, Error, Result, code};
+use method_sdk::{DatabaseHandle, Error, Result, code};
 use thiserror::Error;
 use tokio::sync::OnceCell;
 
@@ -58,7 +58,7 @@ const EXPIRED_AT_A_TIME: i64 = 1000;
 #[async_trait]
 pub(crate) trait Store: Send + Sync {
     /// The pool, for the server's methods.
-    fn connection(&self) -> &Connection;
+    fn connection(&self) -> &DatabaseHandle;
 
     /// What the database is and where, for the log; without a password.
     fn place(&self) -> &str;
@@ -156,7 +156,7 @@ impl OpenError {
 
 /// Only the first cause: the errors of the drivers say themselves what caused them.
 fn cause(error: &Error) -> String {
-    error.cause().map_or_else(|| error.to_string(), ToString::to_string)
+    error.source().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// Opens the database that the configuration names and brings its schema up to date. One that is elsewhere may be away: then

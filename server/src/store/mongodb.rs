@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use method_sdk::{Connection, Result};
+use method_sdk::{DatabaseHandle, Result};
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, Document, doc};
 use mongodb::error::{Error, ErrorKind, WriteFailure};
@@ -33,7 +33,7 @@ struct Mongodb {
     sessions: Collection<Document>,
     schema: Collection<Document>,
     client: Client,
-    connection: Connection,
+    connection: DatabaseHandle,
     place: String,
     gate: Gate,
 }
@@ -63,7 +63,7 @@ pub(super) async fn open(config: &Config) -> Result<Box<dyn Store>, OpenError> {
         sessions: database.collection("simpleapi_sessions"),
         schema: database.collection("simpleapi_schema"),
         client,
-        connection: Connection::new(method_sdk::Database::Mongodb(database)),
+        connection: DatabaseHandle::new(method_sdk::Database::Mongodb(database)),
         place: format!("mongodb {name} at {hosts}"),
         gate: Gate::new(config),
     }))
@@ -150,7 +150,7 @@ fn malformed(error: mongodb::bson::error::Error) -> Error {
 
 #[async_trait]
 impl Store for Mongodb {
-    fn connection(&self) -> &Connection {
+    fn connection(&self) -> &DatabaseHandle {
         &self.connection
     }
 

@@ -111,13 +111,13 @@ fn a_file_that_is_no_text_is_a_problem() {
 #[test]
 fn on_connection_close_must_be_as_the_server_calls_it() {
     for (hook, says) in [
-        ("async fn on_connection_close(c: Closed) {}", "is private"),
-        ("pub fn on_connection_close(c: Closed) {}", "is not `async`"),
+        ("async fn on_connection_close(c: ClosedCall) {}", "is private"),
+        ("pub fn on_connection_close(c: ClosedCall) {}", "is not `async`"),
         ("pub async fn on_connection_close() {}", "takes 0 arguments, not 1"),
-        ("pub async fn on_connection_close(h: &mut Handler, c: Closed) {}", "takes 2 arguments, not 1"),
-        ("pub async fn on_connection_close(c: &Closed) {}", "takes a reference"),
-        ("pub async fn on_connection_close(c: Closed) -> Result<()> {}", "returns something"),
-        ("pub async unsafe fn on_connection_close(c: Closed) {}", "is `unsafe`"),
+        ("pub async fn on_connection_close(h: &mut Handler, c: ClosedCall) {}", "takes 2 arguments, not 1"),
+        ("pub async fn on_connection_close(c: &ClosedCall) {}", "takes a reference"),
+        ("pub async fn on_connection_close(c: ClosedCall) -> Result<()> {}", "returns something"),
+        ("pub async unsafe fn on_connection_close(c: ClosedCall) {}", "is `unsafe`"),
     ] {
         let found = only(&format!("{ASYNC}{hook}"));
         assert!(found.starts_with("2: `on_connection_close` ") && found.contains(says), "{hook}: {found}");

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 const ASYNC: &str = "pub async fn invoke(handler: &mut Handler, params: Params) -> Result<Answer> { todo!() }\n";
 const SYNC: &str = "pub fn invoke(handler: &mut Handler, params: Params) -> Result<Answer> { todo!() }\n";
-const HOOK: &str = "pub async fn on_connection_close(closed: Closed) {}\n";
+const HOOK: &str = "pub async fn on_connection_close(closed: ClosedCall) {}\n";
 
 /// A folder that holds `methods/` with these files.
 fn folder(files: &[(&str, &str)]) -> TempDir {

@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use method_sdk::{Connection, Result};
+use method_sdk::{DatabaseHandle, Result};
 use sqlx::error::DatabaseError;
 use sqlx::pool::{PoolConnection, PoolOptions};
 use sqlx::{ColumnIndex, ConnectOptions as _, Connection as _, Decode, Encode, Executor, IntoArguments, Pool, Type};
@@ -79,7 +79,7 @@ pub(super) struct Sql<D: Dialect> {
     /// and that would be a second round trip for every look at a session. At most half of all, so that methods find some too.
     kept: Mutex<Vec<(PoolConnection<D>, Instant)>>,
     most_kept: usize,
-    connection: Connection,
+    connection: DatabaseHandle,
     place: String,
     gate: Gate,
 }
@@ -93,7 +93,7 @@ impl<D: Dialect> Sql<D> {
             .test_before_acquire(false)
             .before_acquire(|connection, state| Box::pin(async move { Ok(is_alive(connection, state.idle_for).await) }))
             .connect_lazy_with(options);
-        let connection = Connection::new(D::handle(pool.clone()));
+        let connection = DatabaseHandle::new(D::handle(pool.clone()));
         let most_kept = config.database_connections as usize / 2;
         Sql { pool, kept: Mutex::default(), most_kept, connection, place, gate: Gate::new(config) }
     }
@@ -262,7 +262,7 @@ where
     for<'v> String: Decode<'v, D> + Type<D>,
     usize: ColumnIndex<D::Row>,
 {
-    fn connection(&self) -> &Connection {
+    fn connection(&self) -> &DatabaseHandle {
         &self.connection
     }
 

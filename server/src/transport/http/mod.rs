@@ -12,7 +12,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use http::header::{ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HOST};
 use http::{HeaderMap, HeaderValue, Method as Verb, StatusCode, Version};
-use method_sdk::host::Line;
+use method_sdk::host::CallState;
 use method_sdk::{Code, Error, code};
 use serde_json::json;
 use warp::filters::path::FullPath;
@@ -126,15 +126,15 @@ async fn answer(
         Ok(Route::Call(door)) => match read(front, &request, body).await {
             Ok(body) => {
                 let incoming = Incoming { door, headers: request.headers, body, peer, id, started };
-                let line = Arc::new(Line::default());
-                let call = call::dispatch(front.dispatcher.clone(), incoming, line.clone());
+                let call_state = Arc::new(CallState::default());
+                let call = call::dispatch(front.dispatcher.clone(), incoming, call_state.clone());
                 let held = arrival.clone();
                 let call = async move {
                     let outgoing = call.await;
                     drop(held);
                     outgoing
                 };
-                return Inflight::new(line, call, front.detached.clone()).await;
+                return Inflight::new(call_state, call, front.detached.clone()).await;
             }
             Err(refusal) => refusal,
         },
