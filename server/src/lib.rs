@@ -35,4 +35,4 @@ mod transport;
 
 pub use cli::main;
 pub use server::{Server, StartError};
-pub use store::OpenError;
+pub use store::StoreError;

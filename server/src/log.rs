@@ -10,7 +10,7 @@ use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuar
 use tracing_subscriber::fmt::SubscriberBuilder;
 use tracing_subscriber::fmt::format::{DefaultFields, Format};
 
-use crate::call::codec::Outgoing;
+use crate::call::codec::EncodedResponse;
 use crate::config::{Config, LogFormat, LogLevel};
 
 /// Bytes of a client's own text that go into the log.
@@ -44,7 +44,7 @@ pub(crate) fn init(config: &Config) -> WorkerGuard {
 
 /// The same for a developer, who reads it: JSON only if that is asked for.
 #[cfg(feature = "dev")]
-pub(crate) fn init_for_development(config: &Config, lines: crate::dev::Lines) -> WorkerGuard {
+pub(crate) fn init_for_development(config: &Config, lines: crate::dev::DevTerminal) -> WorkerGuard {
     let (subscriber, guard) = subscriber(config);
     match config.log_format {
         LogFormat::Auto | LogFormat::Pretty => begin(subscriber.event_format(lines).finish()),
@@ -79,7 +79,7 @@ fn begin(subscriber: impl tracing::Subscriber + Send + Sync) {
 }
 
 /// What the line of a call says, beside its outcome.
-pub(crate) struct Entry<'a> {
+pub(crate) struct AccessLogEntry<'a> {
     pub(crate) id: &'a str,
     pub(crate) peer: IpAddr,
     pub(crate) started: Instant,
@@ -87,14 +87,14 @@ pub(crate) struct Entry<'a> {
     pub(crate) user: Option<&'a str>,
 }
 
-impl Entry<'_> {
+impl AccessLogEntry<'_> {
     /// Writes the line. What is the server's fault is louder, and says why.
-    pub(crate) fn write(&self, outgoing: &Outgoing) {
-        let Entry { id, peer, method, .. } = *self;
+    pub(crate) fn write(&self, response: &EncodedResponse) {
+        let AccessLogEntry { id, peer, method, .. } = *self;
         let user = self.user.map(|user| cut(user, MAX_TEXT_BYTES));
-        let status = outgoing.status.as_u16();
+        let status = response.status.as_u16();
         let ms = self.started.elapsed().as_micros() as f64 / 1000.0;
-        let error = outgoing.error.as_ref();
+        let error = response.error.as_ref();
         let code = error.map_or(0, |error| error.code());
         let cause = error.and_then(|error| error.source_chain());
         let cause = cause.as_deref().map(|cause| cut(cause, MAX_CAUSE_BYTES));

@@ -27,24 +27,24 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, String>>) -> Resu
 }
 
 /// Where a server listens.
-pub(crate) struct Socket {
+pub(crate) struct BoundListener {
     pub(crate) listener: TcpListener,
     /// Another process holds it too, and goes on listening when this one ends.
-    pub(crate) is_shared: bool,
+    pub(crate) is_inherited: bool,
 }
 
 /// The socket that a service manager has opened for this process (`LISTEN_FDS`; see sd_listen_fds(3)), or else a new one at the
 /// configured address.
-pub(crate) async fn listen(config: &Config) -> Result<Socket, String> {
+pub(crate) async fn listen(config: &Config) -> Result<BoundListener, String> {
     if let Some(listener) = given_listener()? {
-        return Ok(Socket { listener, is_shared: true });
+        return Ok(BoundListener { listener, is_inherited: true });
     }
     let address = SocketAddr::new(config.address, config.port);
     let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => format!("cannot listen on {address}: it is in use; name another with --port"),
         _ => format!("cannot listen on {address}: {error}"),
     })?;
-    Ok(Socket { listener, is_shared: false })
+    Ok(BoundListener { listener, is_inherited: false })
 }
 
 fn given_listener() -> Result<Option<TcpListener>, String> {
@@ -61,7 +61,7 @@ fn given_listener() -> Result<Option<TcpListener>, String> {
 }
 
 /// Resolves at the first SIGTERM or SIGINT; the second ends the process at once.
-pub(crate) fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
+pub(crate) fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (told, stop) = tokio::sync::oneshot::channel();
@@ -75,7 +75,7 @@ pub(crate) fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
         next().await;
         let _ = told.send(());
         next().await;
-        complain("told twice to stop: stopping now");
+        warn("told twice to stop: stopping now");
         std::process::exit(1);
     });
     Ok(async move {
@@ -93,27 +93,27 @@ pub(crate) fn raise_descriptor_limit() {
 }
 
 /// To standard output; a reader that has gone, such as `head`, is no failure.
-pub(crate) fn say(text: &str) -> ExitCode {
+pub(crate) fn print(text: &str) -> ExitCode {
     let _ = writeln!(io::stdout(), "{text}");
     ExitCode::SUCCESS
 }
 
-pub(crate) fn tell(done: Result<String, String>) -> ExitCode {
-    done.map_or_else(|problem| fail(&problem), |text| say(&text))
+pub(crate) fn finish(done: Result<String, String>) -> ExitCode {
+    done.map_or_else(|problem| exit_failure(&problem), |text| print(&text))
 }
 
-pub(crate) fn complain(text: &str) {
+pub(crate) fn warn(text: &str) {
     let _ = writeln!(io::stderr(), "server: {text}");
 }
 
-pub(crate) fn fail(problem: &str) -> ExitCode {
-    complain(problem);
+pub(crate) fn exit_failure(problem: &str) -> ExitCode {
+    warn(problem);
     ExitCode::FAILURE
 }
 
-pub(crate) fn refuse(problem: &str) -> ExitCode {
+pub(crate) fn exit_usage(problem: &str) -> ExitCode {
     for line in problem.lines() {
-        complain(line);
+        warn(line);
     }
     ExitCode::from(REFUSED)
 }

@@ -9,23 +9,23 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-use crate::account::Accounts;
+use crate::account::AccountService;
 use crate::account::password::Passwords;
 use crate::call::in_flight;
-use crate::call::methods::Table;
+use crate::call::methods::MethodTable;
 use crate::call::{self, Dispatcher};
 use crate::config::Config;
-use crate::store::{self, OpenError};
+use crate::store::{self, StoreError};
 use crate::transport;
-use crate::transport::http::{Front, RequestIds};
+use crate::transport::http::{AppState, RequestIds};
 
 /// Time between two removals of expired sessions.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A server that has its database and is ready to be given a listener.
 pub struct Server {
-    front: Arc<Front>,
-    shares_listener: bool,
+    state: Arc<AppState>,
+    has_inherited_listener: bool,
 }
 
 /// Time to close the connections to the database when everything else has ended.
@@ -36,7 +36,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
-    Database(#[from] OpenError),
+    Database(#[from] StoreError),
     /// The operating system gives no random bytes, or refuses something as basic.
     #[error("cannot start: {0}")]
     System(String),
@@ -54,26 +54,30 @@ impl Server {
     /// The database cannot be opened, is a newer server's, or is not part of this version; or the methods are not, because the
     /// application was built for development mode.
     pub async fn new(methods: impl Into<Methods>, config: Config) -> Result<Self, StartError> {
-        Self::with_table(built_in(methods.into())?, config, Passwords::params()).await
+        Self::with_table(static_table(methods.into())?, config, Passwords::params()).await
     }
 
-    pub(crate) async fn with_table(table: Table, config: Config, params: argon2::Params) -> Result<Self, StartError> {
+    pub(crate) async fn with_table(
+        table: MethodTable,
+        config: Config,
+        params: argon2::Params,
+    ) -> Result<Self, StartError> {
         let system = |error: &dyn std::fmt::Display| StartError::System(error.to_string());
         let passwords = Passwords::new(params).map_err(|error| system(&error))?;
         let ids = RequestIds::new().map_err(|error| system(&error))?;
         let store = store::open(&config).await?;
-        let accounts = Arc::new(Accounts::new(store, passwords, config.session_ttl));
+        let accounts = Arc::new(AccountService::new(store, passwords, config.session_ttl));
         let blocking = Arc::new(Semaphore::new(call::MAX_BLOCKING));
         let dispatcher = Arc::new(Dispatcher { table, accounts, blocking, request_timeout: config.request_timeout });
-        let detached = Arc::new(in_flight::Detached::default());
-        Ok(Server { front: Arc::new(Front { config, dispatcher, detached, ids }), shares_listener: false })
+        let detached = Arc::new(in_flight::DetachedCalls::default());
+        Ok(Server { state: Arc::new(AppState { config, dispatcher, detached, ids }), has_inherited_listener: false })
     }
 
     /// The same server for a listener that stays open in another process, such as a service manager's: at the end of this server
     /// nobody is refused, and connections wait for the next one.
     #[must_use]
-    pub fn sharing_its_listener(self) -> Self {
-        Server { shares_listener: true, ..self }
+    pub fn with_inherited_listener(self) -> Self {
+        Server { has_inherited_listener: true, ..self }
     }
 
     /// Serves what comes to `listener` until `shutdown` resolves, and then what is in flight, within `drain_timeout`.
@@ -91,7 +95,7 @@ impl Server {
         let accounts = self.dispatcher().accounts.clone();
         let expiry = async {
             loop {
-                match accounts.remove_expired().await {
+                match accounts.delete_expired().await {
                     Ok(0) => {}
                     Ok(sessions) => tracing::debug!(sessions, "expired sessions removed"),
                     Err(error) => tracing::warn!("expired sessions stay for now: {error}"),
@@ -100,7 +104,7 @@ impl Server {
             }
         };
         tokio::select! {
-            () = transport::run(listener, self.shares_listener, self.front.clone(), shutdown) => {}
+            () = transport::run(listener, self.has_inherited_listener, self.state.clone(), shutdown) => {}
             () = expiry => {}
         }
         // A method that was cut off may still hold a connection of the pool, and is not waited for.
@@ -108,7 +112,7 @@ impl Server {
     }
 
     pub(crate) fn dispatcher(&self) -> &Arc<Dispatcher> {
-        &self.front.dispatcher
+        &self.state.dispatcher
     }
 }
 
@@ -116,9 +120,9 @@ impl Server {
 ///
 /// # Errors
 /// They are not: the application was built for development mode.
-pub(crate) fn built_in(methods: Methods) -> Result<Table, StartError> {
+pub(crate) fn static_table(methods: Methods) -> Result<MethodTable, StartError> {
     match methods.development {
         Some(development) if development.reloads => Err(StartError::Development),
-        _ => Ok(Table::BuiltIn(Registry::new(methods.table))),
+        _ => Ok(MethodTable::Static(Registry::new(methods.table))),
     }
 }

@@ -1,4 +1,4 @@
-//! Calls methods without a socket, for tests: the same way as through a door, with real accounts and a database of its own.
+//! Calls methods without a socket, for tests: the same way as through a endpoint, with real accounts and a database of its own.
 //!
 //! ```
 //! # mod simpleapi { pub fn methods() -> &'static [method_sdk::Method] { &[] } }
@@ -28,11 +28,11 @@ use tempfile::TempDir;
 
 use crate::Server;
 use crate::call::auth;
-use crate::call::codec::Door;
-use crate::call::in_flight::{Detached, Inflight, Reply};
-use crate::call::{Incoming, dispatch};
+use crate::call::codec::Endpoint;
+use crate::call::in_flight::{CallResponse, DetachedCalls, InFlightCall};
+use crate::call::{CallRequest, dispatch};
 use crate::config::Config;
-use crate::server::built_in;
+use crate::server::static_table;
 
 /// An application under test: its methods over an empty SQLite database, which is removed with it.
 pub struct App {
@@ -51,7 +51,7 @@ pub struct Client<'a> {
 pub struct Exchange {
     /// The HTTP status.
     pub status: StatusCode,
-    /// The headers that the method and its door have set.
+    /// The headers that the method and its endpoint have set.
     pub headers: HeaderMap,
     /// The body: of a streamed answer, all of it.
     pub body: Bytes,
@@ -68,7 +68,7 @@ impl App {
         let directory = tempfile::tempdir().expect("there is room for a temporary folder");
         let config = Config { sqlite_path: directory.path().join("test.db"), ..Config::default() };
         let params = argon2::Params::new(argon2::Params::MIN_M_COST, 1, 1, None).expect("the least argon2id takes");
-        let table = built_in(methods.into()).unwrap_or_else(|error| panic!("{error}"));
+        let table = static_table(methods.into()).unwrap_or_else(|error| panic!("{error}"));
         let server = Server::with_table(table, config, params).await.expect("a new SQLite file can be opened");
         App { server, _directory: directory }
     }
@@ -119,14 +119,14 @@ impl App {
         }
         let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let id = "test".to_owned();
-        let incoming = Incoming { door: Door::Envelope, headers, body, peer, id, started: Instant::now() };
+        let request = CallRequest { endpoint: Endpoint::Rpc, headers, body, peer, id, started: Instant::now() };
         let call_state = Arc::new(CallState::default());
-        let call = dispatch(self.server.dispatcher().clone(), incoming, call_state.clone());
-        match Inflight::new(call_state, call, Arc::new(Detached::default())).await {
-            Reply::Whole(outgoing) => {
-                Exchange { status: outgoing.status, headers: outgoing.headers, body: outgoing.body }
+        let call = dispatch(self.server.dispatcher().clone(), request, call_state.clone());
+        match InFlightCall::new(call_state, call, Arc::new(DetachedCalls::default())).await {
+            CallResponse::Full(response) => {
+                Exchange { status: response.status, headers: response.headers, body: response.body }
             }
-            Reply::Streaming(mut streaming, _guard) => {
+            CallResponse::Streaming(mut streaming, _guard) => {
                 let mut body = Vec::new();
                 while let Some(chunk) = streaming.chunks.recv().await {
                     body.extend_from_slice(&chunk);

@@ -9,7 +9,7 @@ use method_sdk::{DatabaseHandle, Error, Result, code};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::account::password::{MAX_PASSWORD_BYTES, Passwords, is_ancestors};
+use crate::account::password::{MAX_PASSWORD_BYTES, Passwords, is_legacy_hash};
 use crate::store::{NewSession, SessionHash, Store};
 
 /// The longest user id, in bytes.
@@ -19,15 +19,15 @@ const MAX_USER_ID_BYTES: usize = 255;
 const SESSION_ID_BYTES: usize = 32;
 
 /// The accounts and sessions of a server.
-pub(crate) struct Accounts {
+pub(crate) struct AccountService {
     store: Box<dyn Store>,
     passwords: Passwords,
     session_ttl: Duration,
 }
 
-impl Accounts {
+impl AccountService {
     pub(crate) fn new(store: Box<dyn Store>, passwords: Passwords, session_ttl: Duration) -> Self {
-        Accounts { store, passwords, session_ttl }
+        AccountService { store, passwords, session_ttl }
     }
 
     /// The store, for what has no rules: whether it answers, and letting it go.
@@ -46,7 +46,7 @@ impl Accounts {
         if session_id.len() != 2 * SESSION_ID_BYTES {
             return Ok(None);
         }
-        let Some(row) = self.store.session(&hash(session_id), now()).await? else { return Ok(None) };
+        let Some(row) = self.store.session(&hash_session_id(session_id), now()).await? else { return Ok(None) };
         Ok(Some(SessionRecord {
             user_id: row.user_id,
             session_id: session_id.to_owned(),
@@ -57,10 +57,10 @@ impl Accounts {
     }
 
     /// Removes the sessions that have expired; answers how many they were.
-    pub(crate) async fn remove_expired(&self) -> Result<u64> {
+    pub(crate) async fn delete_expired(&self) -> Result<u64> {
         let mut total = 0;
         loop {
-            let removed = self.store.remove_expired(now()).await?;
+            let removed = self.store.delete_expired(now()).await?;
             total += removed;
             if removed == 0 {
                 return Ok(total);
@@ -69,7 +69,7 @@ impl Accounts {
     }
 
     /// Makes an account that has no session yet.
-    pub(crate) async fn add(&self, user_id: &str, password: &str) -> Result<()> {
+    pub(crate) async fn create_without_session(&self, user_id: &str, password: &str) -> Result<()> {
         let password_hash = self.hash_for(user_id, password).await?;
         if !self.store.create_account(user_id, &password_hash, now(), None).await? {
             return Err(code::USER_ID_TAKEN.into());
@@ -82,7 +82,7 @@ impl Accounts {
         if !is_user_id(user_id) {
             return Err(code::INVALID_USER_ID.into());
         }
-        if !is_ancestors(password_hash) {
+        if !is_legacy_hash(password_hash) {
             return Err(code::INVALID_CREDENTIALS.into());
         }
         self.store.create_account(user_id, password_hash, now(), None).await
@@ -118,16 +118,16 @@ impl Accounts {
     }
 
     async fn login(&self, user_id: &str, password: &str, replaces: Option<&str>) -> Result<SessionRecord> {
-        let (password_hash, outdated) = self.check_password(user_id, password).await?;
+        let (password_hash, needs_rehash) = self.check_password(user_id, password).await?;
         let record = self.new_session(user_id)?;
-        let replaces = replaces.map(hash);
+        let replaces = replaces.map(hash_session_id);
         if !self.store.open_session(&password_hash, &row(&record), replaces.as_ref()).await? {
             return Err(code::INVALID_CREDENTIALS.into());
         }
-        if outdated && let Err(error) = self.rehash(user_id, password, &password_hash).await {
+        if needs_rehash && let Err(error) = self.rehash(user_id, password, &password_hash).await {
             tracing::warn!(
                 user = user_id,
-                "the login is good, but its outdated password hash could not be renewed: {error}"
+                "the login is is_valid, but its outdated password hash could not be renewed: {error}"
             );
         }
         Ok(record)
@@ -152,12 +152,12 @@ impl Accounts {
         Ok(Some(record))
     }
 
-    /// The account's hash, if the password is right, and whether it is outdated. One run of argon2, whoever is asked for.
+    /// The account's hash, if the password is right, and whether it needs a rehash. One run of argon2, whoever is asked for.
     async fn check_password(&self, user_id: &str, password: &str) -> Result<(String, bool)> {
         let found = if is_user_id(user_id) { self.store.password_hash(user_id).await? } else { None };
-        let verdict = self.passwords.verify(user_id, password, found.as_deref()).await?;
+        let check = self.passwords.verify(user_id, password, found.as_deref()).await?;
         match found {
-            Some(hash) if verdict.good => Ok((hash, verdict.outdated)),
+            Some(hash) if check.is_valid => Ok((hash, check.needs_rehash)),
             _ => Err(code::INVALID_CREDENTIALS.into()),
         }
     }
@@ -175,13 +175,13 @@ impl Accounts {
     }
 }
 
-impl host::AccountApi for Accounts {
+impl host::AccountApi for AccountService {
     fn connection(&self) -> &DatabaseHandle {
         self.store.connection()
     }
 
     fn create<'a>(&'a self, user_id: &'a str, password: &'a str) -> BoxFuture<'a, Result<SessionRecord>> {
-        Box::pin(Accounts::create(self, user_id, password))
+        Box::pin(AccountService::create(self, user_id, password))
     }
 
     fn login<'a>(
@@ -190,7 +190,7 @@ impl host::AccountApi for Accounts {
         password: &'a str,
         replaces: Option<&'a str>,
     ) -> BoxFuture<'a, Result<SessionRecord>> {
-        Box::pin(Accounts::login(self, user_id, password, replaces))
+        Box::pin(AccountService::login(self, user_id, password, replaces))
     }
 
     fn update<'a>(
@@ -199,20 +199,20 @@ impl host::AccountApi for Accounts {
         password: &'a str,
         new_password: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Option<SessionRecord>>> {
-        Box::pin(Accounts::update(self, user_id, password, new_password))
+        Box::pin(AccountService::update(self, user_id, password, new_password))
     }
 
     fn logout<'a>(&'a self, session_id: &'a str) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async move { self.store.end_session(&hash(session_id)).await })
+        Box::pin(async move { self.store.delete_session(&hash_session_id(session_id)).await })
     }
 
     fn clear_sessions<'a>(&'a self, user_id: &'a str) -> BoxFuture<'a, Result<()>> {
-        self.store.end_sessions(user_id)
+        self.store.delete_sessions(user_id)
     }
 
     fn save_state<'a>(&'a self, session_id: &'a str, version: i64, state: String) -> BoxFuture<'a, Result<bool>> {
         Box::pin(async move {
-            let saved = self.store.save_state(&hash(session_id), version, &state).await?;
+            let saved = self.store.save_state(&hash_session_id(session_id), version, &state).await?;
             // Not saved is a conflict or the end of the session; the second is an error, and loading tells which.
             if !saved {
                 self.load_state(session_id).await?;
@@ -241,12 +241,17 @@ fn check_new_password(password: &str, path: &str) -> Result<()> {
     Err(Error::invalid_parameters(path, &what))
 }
 
-fn hash(session_id: &str) -> SessionHash {
+fn hash_session_id(session_id: &str) -> SessionHash {
     Sha256::digest(session_id).into()
 }
 
 fn row(record: &SessionRecord) -> NewSession<'_> {
-    NewSession { hash: hash(&record.session_id), user_id: &record.user_id, created: now(), expires: record.expires }
+    NewSession {
+        hash: hash_session_id(&record.session_id),
+        user_id: &record.user_id,
+        created: now(),
+        expires: record.expires,
+    }
 }
 
 /// Unix seconds, on this server's clock.

@@ -22,15 +22,15 @@ pub(crate) struct Passwords {
     cores: Arc<Semaphore>,
     queue: Semaphore,
     /// A hash that no password matches: an unknown user costs the same work as a known one.
-    nobody: String,
+    dummy_hash: String,
     runs: Arc<AtomicU64>,
 }
 
 /// What a check of a password came to.
-pub(crate) struct Verdict {
-    pub(crate) good: bool,
+pub(crate) struct PasswordCheck {
+    pub(crate) is_valid: bool,
     /// The hash is an ancestor's, or was made with weaker parameters than today's.
-    pub(crate) outdated: bool,
+    pub(crate) needs_rehash: bool,
 }
 
 impl Passwords {
@@ -42,13 +42,13 @@ impl Passwords {
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let mut secret = [0; 32];
         getrandom::fill(&mut secret)?;
-        let nobody = argon2.hash_password(&secret)?.to_string();
+        let dummy_hash = argon2.hash_password(&secret)?.to_string();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Passwords {
             argon2,
             cores: Arc::new(Semaphore::new(cores)),
             queue: Semaphore::new(cores + QUEUE),
-            nobody,
+            dummy_hash,
             runs: Arc::default(),
         })
     }
@@ -72,25 +72,25 @@ impl Passwords {
     ///
     /// # Errors
     /// 1016: too many others are waiting. 1000: what is stored is not a hash.
-    pub(crate) async fn verify(&self, user_id: &str, password: &str, hash: Option<&str>) -> Result<Verdict> {
+    pub(crate) async fn verify(&self, user_id: &str, password: &str, hash: Option<&str>) -> Result<PasswordCheck> {
         let argon2 = self.argon2.clone();
-        if let Some(hash) = hash.filter(|hash| is_ancestors(hash)) {
-            let good = ancestors(user_id, password).as_bytes().ct_eq(hash.as_bytes()).into();
+        if let Some(hash) = hash.filter(|hash| is_legacy_hash(hash)) {
+            let is_valid = legacy_hash(user_id, password).as_bytes().ct_eq(hash.as_bytes()).into();
             self.run(move || Ok(argon2.hash_password(&[])?)).await?;
-            return Ok(Verdict { good, outdated: true });
+            return Ok(PasswordCheck { is_valid, needs_rehash: true });
         }
         let known = hash.is_some();
-        let hash = hash.unwrap_or(&self.nobody).to_owned();
+        let hash = hash.unwrap_or(&self.dummy_hash).to_owned();
         // A password over the limit cannot be anybody's; an empty one takes its place so that no work is spent on its length.
         let fits = (1..=MAX_PASSWORD_BYTES).contains(&password.len());
         let password = if fits { password.to_owned() } else { String::new() };
         self.run(move || {
             let hash = PasswordHash::new(&hash)?;
-            let good = argon2.verify_password(password.as_bytes(), &hash).is_ok() && known && fits;
+            let is_valid = argon2.verify_password(password.as_bytes(), &hash).is_ok() && known && fits;
             let params = Params::try_from(&hash)?;
             let ours = argon2.params();
-            let outdated = params.m_cost() < ours.m_cost() || params.t_cost() < ours.t_cost();
-            Ok(Verdict { good, outdated })
+            let needs_rehash = params.m_cost() < ours.m_cost() || params.t_cost() < ours.t_cost();
+            Ok(PasswordCheck { is_valid, needs_rehash })
         })
         .await
     }
@@ -116,24 +116,24 @@ impl Passwords {
 }
 
 /// The ancestor's hash of a password: the SHA-256 of user id, `simple_api` and password, in lowercase hex.
-fn ancestors(user_id: &str, password: &str) -> String {
+fn legacy_hash(user_id: &str, password: &str) -> String {
     let digest = Sha256::new().chain_update(user_id).chain_update("simple_api").chain_update(password).finalize();
     base16ct::lower::encode_string(&digest)
 }
 
 /// Whether a stored hash is of the ancestor's form.
-pub(crate) fn is_ancestors(hash: &str) -> bool {
+pub(crate) fn is_legacy_hash(hash: &str) -> bool {
     hash.len() == 64 && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ancestors, is_ancestors};
+    use super::{is_legacy_hash, legacy_hash};
 
     #[test]
     fn the_ancestors_hash_is_that_of_its_vector() {
-        let hash = ancestors("alice", "secret");
+        let hash = legacy_hash("alice", "secret");
         assert_eq!(hash, "f0a2b67345dd9b4f854ce4e84821b023c17fff2cce1bc9e7cfe1cc05c4f1e133");
-        assert!(is_ancestors(&hash) && !is_ancestors(&hash.to_uppercase()) && !is_ancestors(&hash[1..]));
+        assert!(is_legacy_hash(&hash) && !is_legacy_hash(&hash.to_uppercase()) && !is_legacy_hash(&hash[1..]));
     }
 }

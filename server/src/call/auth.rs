@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue};
 use method_sdk::{Result, Session, code};
 use sha1::Sha1;
 
-use crate::account::Accounts;
+use crate::account::AccountService;
 
 const SESSION_ID: &str = "x-session-id";
 const SIGNATURE: &str = "x-hmac";
@@ -22,7 +22,7 @@ const SIGNATURE_BYTES: usize = 20;
 pub(crate) async fn authenticate(
     headers: &HeaderMap,
     body: &[u8],
-    accounts: &Arc<Accounts>,
+    accounts: &Arc<AccountService>,
 ) -> Result<Option<Session>> {
     let mut claims = headers.get_all(SESSION_ID).iter();
     let Some(claim) = claims.next() else { return Ok(None) };

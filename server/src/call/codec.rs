@@ -20,15 +20,15 @@ const MAX_NAME_ECHO_CHARS: usize = 128;
 
 /// The way a request came in.
 #[derive(Debug, Clone)]
-pub(crate) enum Door {
+pub(crate) enum Endpoint {
     /// `POST /`: the body names the method. The ancestor's.
-    Envelope,
+    Rpc,
     /// The path names the method and the body is the parameters; with GET the query string is.
-    Url { name: String, query: Option<String> },
+    Path { name: String, query: Option<String> },
 }
 
 /// A call as it came in: which method, and its parameters, perhaps not yet looked at.
-pub(crate) struct Call<'a> {
+pub(crate) struct ParsedCall<'a> {
     pub(crate) name: Cow<'a, str>,
     parameters: Unread<'a>,
 }
@@ -40,7 +40,7 @@ enum Unread<'a> {
 }
 
 /// What a call came to: the whole body of a success (`None`: nothing), or an error.
-pub(crate) struct Answer {
+pub(crate) struct CallResult {
     pub(crate) outcome: Result<Option<Bytes>>,
     /// The status and headers of a success.
     pub(crate) status: StatusCode,
@@ -49,7 +49,7 @@ pub(crate) struct Answer {
 
 /// A response, but for what every response has.
 #[derive(Debug)]
-pub(crate) struct Outgoing {
+pub(crate) struct EncodedResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -57,16 +57,16 @@ pub(crate) struct Outgoing {
     pub(crate) error: Option<Error>,
 }
 
-impl Outgoing {
+impl EncodedResponse {
     /// Whether the answer carries a signature, if there is a session: not when nothing is sent, and not when the transport failed.
     pub(crate) fn is_signed(&self) -> bool {
         !self.body.is_empty() && !self.error.as_ref().is_some_and(Error::is_transport)
     }
 }
 
-impl Answer {
+impl CallResult {
     pub(crate) fn error(error: impl Into<Error>) -> Self {
-        Answer { outcome: Err(error.into()), status: StatusCode::OK, headers: HeaderMap::new() }
+        CallResult { outcome: Err(error.into()), status: StatusCode::OK, headers: HeaderMap::new() }
     }
 }
 
@@ -74,16 +74,18 @@ impl Answer {
 ///
 /// # Errors
 /// 1015: not JSON, or not within its limits. 1002: no method. 1003: no parameters.
-pub(crate) fn open<'a>(door: &'a Door, body: &'a [u8]) -> Result<Call<'a>> {
-    match door {
-        Door::Envelope => open_envelope(body),
-        Door::Url { name, query: Some(query) } => Ok(Call { name: name.into(), parameters: Unread::Query(query) }),
-        Door::Url { name, query: None } => Ok(Call { name: name.into(), parameters: Unread::Body(body) }),
+pub(crate) fn decode<'a>(endpoint: &'a Endpoint, body: &'a [u8]) -> Result<ParsedCall<'a>> {
+    match endpoint {
+        Endpoint::Rpc => decode_envelope(body),
+        Endpoint::Path { name, query: Some(query) } => {
+            Ok(ParsedCall { name: name.into(), parameters: Unread::Query(query) })
+        }
+        Endpoint::Path { name, query: None } => Ok(ParsedCall { name: name.into(), parameters: Unread::Body(body) }),
     }
 }
 
-impl<'a> Call<'a> {
-    /// The parameters; at the URL door the body is looked at only here.
+impl<'a> ParsedCall<'a> {
+    /// The parameters; at the URL endpoint the body is looked at only here.
     ///
     /// # Errors
     /// 1015: not JSON, or not within its limits.
@@ -97,7 +99,7 @@ impl<'a> Call<'a> {
     }
 }
 
-fn open_envelope(body: &[u8]) -> Result<Call<'_>> {
+fn decode_envelope(body: &[u8]) -> Result<ParsedCall<'_>> {
     let text = text(body)?;
     if !text.trim_ascii_start().starts_with('{') {
         serde_json::from_str::<IgnoredAny>(text).map_err(malformed)?;
@@ -107,7 +109,7 @@ fn open_envelope(body: &[u8]) -> Result<Call<'_>> {
     let name = envelope.method.and_then(|raw| serde_json::from_str::<Name<'_>>(raw.get()).ok());
     let Name(name) = name.ok_or(code::MISSING_METHOD)?;
     let parameters = envelope.parameters.ok_or(code::MISSING_PARAMETERS)?;
-    Ok(Call { name, parameters: Unread::Json(parameters) })
+    Ok(ParsedCall { name, parameters: Unread::Json(parameters) })
 }
 
 /// The body as text within the limit of depth, which `RawValue` does not have.
@@ -197,26 +199,26 @@ pub(crate) fn unknown_method(name: &str) -> Error {
     Error::new(code::UNKNOWN_METHOD.number, format!("Cannot call '{echo}'."))
 }
 
-/// Writes an answer in the form of its door.
-pub(crate) fn write(door: &Door, answer: Answer) -> Outgoing {
-    let Answer { outcome, status, mut headers } = answer;
+/// Writes an answer in the form of its endpoint.
+pub(crate) fn encode(endpoint: &Endpoint, answer: CallResult) -> EncodedResponse {
+    let CallResult { outcome, status, mut headers } = answer;
     match outcome {
         Ok(body) => {
             if body.is_some() {
                 headers.entry(CONTENT_TYPE).or_insert(JSON);
             }
-            Outgoing { status, headers, body: body.unwrap_or_default(), error: None }
+            EncodedResponse { status, headers, body: body.unwrap_or_default(), error: None }
         }
         Err(error) => {
-            let is_status = error.is_transport() || matches!(door, Door::Url { .. });
+            let is_status = error.is_transport() || matches!(endpoint, Endpoint::Path { .. });
             let status = if is_status { error.http_status() } else { StatusCode::OK };
-            write_error(status, error)
+            encode_error(status, error)
         }
     }
 }
 
 /// Writes an error with this status.
-pub(crate) fn write_error(status: StatusCode, error: Error) -> Outgoing {
+pub(crate) fn encode_error(status: StatusCode, error: Error) -> EncodedResponse {
     let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, JSON)]);
     if let Some(seconds) = error.retry_after_seconds() {
         headers.insert(RETRY_AFTER, seconds.into());
@@ -226,13 +228,13 @@ pub(crate) fn write_error(status: StatusCode, error: Error) -> Outgoing {
         body.push_str(&format!(r#","details":{details}"#));
     }
     body.push_str("}}");
-    Outgoing { status, headers, body: body.into(), error: Some(error) }
+    EncodedResponse { status, headers, body: body.into(), error: Some(error) }
 }
 
 /// Writes a result of the server itself.
-pub(crate) fn write_result(result: &Value) -> Outgoing {
+pub(crate) fn encode_result(result: &Value) -> EncodedResponse {
     let body = format!(r#"{{"result":{result}}}"#);
-    Outgoing {
+    EncodedResponse {
         status: StatusCode::OK,
         headers: HeaderMap::from_iter([(CONTENT_TYPE, JSON)]),
         body: body.into(),

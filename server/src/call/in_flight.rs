@@ -11,17 +11,17 @@ use method_sdk::host::{CallState, StreamingResponse};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::call::codec::Outgoing;
+use crate::call::codec::EncodedResponse;
 
 /// The calls of a server that run without a connection waiting for their end.
 #[derive(Debug, Default)]
-pub(crate) struct Detached {
+pub(crate) struct DetachedCalls {
     tasks: TaskTracker,
     /// The server is about to stop: streams are to end.
     closing: CancellationToken,
 }
 
-impl Detached {
+impl DetachedCalls {
     /// Resolves `closed()` of every detached call, now and for those to come.
     pub(crate) fn close(&self) {
         self.closing.cancel();
@@ -33,7 +33,7 @@ impl Detached {
         self.tasks.wait().await;
     }
 
-    fn spawn(&self, call_state: Arc<CallState>, mut rest: Rest) {
+    fn spawn(&self, call_state: Arc<CallState>, mut rest: CallFuture) {
         let closing = self.closing.clone();
         self.tasks.spawn(async move {
             tokio::select! {
@@ -47,51 +47,51 @@ impl Detached {
     }
 }
 
-type Rest = Pin<Box<dyn Future<Output = Outgoing> + Send>>;
+type CallFuture = Pin<Box<dyn Future<Output = EncodedResponse> + Send>>;
 
 /// What a connection gets of a call.
-pub(crate) enum Reply {
+pub(crate) enum CallResponse {
     /// The whole answer.
-    Whole(Outgoing),
+    Full(EncodedResponse),
     /// An answer that is being written, by a call that is now detached.
-    Streaming(StreamingResponse, StreamGuard),
+    Streaming(StreamingResponse, DisconnectGuard),
 }
 
 /// A call whose client waits. Dropped before its end, the client has gone: the call is carried on, and `on_connection_close` runs.
-pub(crate) struct Inflight {
+pub(crate) struct InFlightCall {
     call_state: Arc<CallState>,
-    rest: Option<Rest>,
-    detached: Arc<Detached>,
+    rest: Option<CallFuture>,
+    detached: Arc<DetachedCalls>,
 }
 
-impl Inflight {
+impl InFlightCall {
     pub(crate) fn new(
         call_state: Arc<CallState>,
-        call: impl Future<Output = Outgoing> + Send + 'static,
-        detached: Arc<Detached>,
+        call: impl Future<Output = EncodedResponse> + Send + 'static,
+        detached: Arc<DetachedCalls>,
     ) -> Self {
-        Inflight { call_state, rest: Some(Box::pin(call)), detached }
+        InFlightCall { call_state, rest: Some(Box::pin(call)), detached }
     }
 
-    fn streaming(&self) -> Option<Reply> {
+    fn streaming(&self) -> Option<CallResponse> {
         let streaming = self.call_state.take_streaming()?;
         let guard =
-            StreamGuard { call_state: self.call_state.clone(), detached: self.detached.clone(), has_ended: false };
-        Some(Reply::Streaming(streaming, guard))
+            DisconnectGuard { call_state: self.call_state.clone(), detached: self.detached.clone(), has_ended: false };
+        Some(CallResponse::Streaming(streaming, guard))
     }
 }
 
-impl Future for Inflight {
-    type Output = Reply;
+impl Future for InFlightCall {
+    type Output = CallResponse;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Reply> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<CallResponse> {
         let rest = self.rest.as_mut().expect("a future is not polled after its end");
         match rest.as_mut().poll(context) {
-            Poll::Ready(outgoing) => {
+            Poll::Ready(response) => {
                 self.rest = None;
                 Poll::Ready(self.streaming().unwrap_or_else(|| {
                     self.call_state.finish();
-                    Reply::Whole(outgoing)
+                    CallResponse::Full(response)
                 }))
             }
             Poll::Pending => match self.streaming() {
@@ -107,7 +107,7 @@ impl Future for Inflight {
     }
 }
 
-impl Drop for Inflight {
+impl Drop for InFlightCall {
     fn drop(&mut self) {
         if let Some(rest) = self.rest.take() {
             client_gone(&self.call_state, &self.detached);
@@ -117,13 +117,13 @@ impl Drop for Inflight {
 }
 
 /// Held by the body of a stream: when that is dropped before the end, the client has gone.
-pub(crate) struct StreamGuard {
+pub(crate) struct DisconnectGuard {
     call_state: Arc<CallState>,
-    detached: Arc<Detached>,
+    detached: Arc<DetachedCalls>,
     has_ended: bool,
 }
 
-impl Drop for StreamGuard {
+impl Drop for DisconnectGuard {
     fn drop(&mut self) {
         if !self.has_ended {
             client_gone(&self.call_state, &self.detached);
@@ -131,7 +131,7 @@ impl Drop for StreamGuard {
     }
 }
 
-fn client_gone(call_state: &CallState, detached: &Detached) {
+fn client_gone(call_state: &CallState, detached: &DetachedCalls) {
     if let Some(hook) = call_state.client_gone() {
         detached.tasks.spawn(hook);
     }
@@ -140,17 +140,17 @@ fn client_gone(call_state: &CallState, detached: &Detached) {
 /// The body of an answer that a method writes by hand.
 pub(crate) struct StreamBody {
     pub(crate) streaming: StreamingResponse,
-    pub(crate) guard: StreamGuard,
+    pub(crate) guard: DisconnectGuard,
 }
 
 impl Stream for StreamBody {
-    type Item = Result<Bytes, CutShort>;
+    type Item = Result<Bytes, IncompleteStream>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Some(chunk) = ready!(self.streaming.chunks.poll_recv(context)) else {
             // It is the method that has ended it, one way or the other, and not the client.
             self.guard.has_ended = true;
-            return Poll::Ready((!self.guard.call_state.is_finished()).then_some(Err(CutShort)));
+            return Poll::Ready((!self.guard.call_state.is_finished()).then_some(Err(IncompleteStream)));
         };
         Poll::Ready(Some(Ok(chunk)))
     }
@@ -159,4 +159,4 @@ impl Stream for StreamBody {
 /// The method failed in mid-stream: the connection is cut, so that the client does not take what it has for the whole.
 #[derive(Debug, thiserror::Error)]
 #[error("the method failed after it had begun to write its answer")]
-pub(crate) struct CutShort;
+pub(crate) struct IncompleteStream;

@@ -1,4 +1,4 @@
-//! The methods as they are served in development mode: replaced while calls go on.
+//! The methods as they are resolved in development mode: replaced while calls go on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,11 +8,11 @@ use method_sdk::{Error, Method, Result, code};
 use tokio::sync::watch;
 
 use crate::call::codec;
-use crate::call::methods::Served;
+use crate::call::methods::ResolvedMethod;
 
 /// All methods by name. A call finds its method here once, and runs it to its end, whatever takes its place meanwhile.
 #[derive(Default)]
-pub(crate) struct Live {
+pub(crate) struct LiveMethods {
     entries: RwLock<BTreeMap<String, Entry>>,
     /// Whether it is known by now which methods there are.
     is_known: AtomicBool,
@@ -34,17 +34,17 @@ enum Entry {
     },
 }
 
-impl Live {
+impl LiveMethods {
     /// The method of this name; waits for one that is being compiled for the first time, and for the first look at the files.
     ///
     /// # Errors
     /// 1001: there is none. 1000: it has never compiled.
-    pub(crate) async fn find(&self, name: &str) -> Result<Served> {
+    pub(crate) async fn find(&self, name: &str) -> Result<ResolvedMethod> {
         let mut changed = self.changed.subscribe();
         loop {
             match self.entries().get(name) {
-                Some(Entry::Current(method)) => return Ok(Served { method, is_stale: false }),
-                Some(Entry::Stale(method)) => return Ok(Served { method, is_stale: true }),
+                Some(Entry::Current(method)) => return Ok(ResolvedMethod { method, is_stale: false }),
+                Some(Entry::Stale(method)) => return Ok(ResolvedMethod { method, is_stale: true }),
                 Some(Entry::Broken(diagnostic)) => {
                     return Err(Error::from(code::SERVER_ERROR)
                         .with_details(diagnostic.as_str())

@@ -1,4 +1,4 @@
-//! The methods that are served, by name: those that are built in or, in development mode, those that were loaded last.
+//! The methods that are resolved, by name: those that are built in or, in development mode, those that were loaded last.
 
 use method_sdk::{Method, Registry, Result};
 
@@ -8,33 +8,33 @@ use crate::call::codec;
 pub(crate) const STALE: &str = "x-simpleapi-stale";
 
 /// All methods of a server.
-pub(crate) enum Table {
-    BuiltIn(Registry),
+pub(crate) enum MethodTable {
+    Static(Registry),
     #[cfg(feature = "dev")]
-    Live(std::sync::Arc<crate::call::live_methods::Live>),
+    Live(std::sync::Arc<crate::call::live_methods::LiveMethods>),
 }
 
-/// A method, as it is served at this moment.
+/// A method, as it is resolved at this moment.
 #[derive(Clone, Copy)]
-pub(crate) struct Served {
+pub(crate) struct ResolvedMethod {
     pub(crate) method: &'static Method,
     /// It is not what its file says now.
     pub(crate) is_stale: bool,
 }
 
-impl Table {
+impl MethodTable {
     /// The method of this name; in development mode waits for one that is being compiled for the first time.
     ///
     /// # Errors
     /// 1001: there is none. In development mode 1000 for one that has never compiled.
-    pub(crate) async fn find(&self, name: &str) -> Result<Served> {
+    pub(crate) async fn find(&self, name: &str) -> Result<ResolvedMethod> {
         match self {
-            Table::BuiltIn(registry) => {
+            MethodTable::Static(registry) => {
                 let method = registry.find(name).ok_or_else(|| codec::unknown_method(name))?;
-                Ok(Served { method, is_stale: false })
+                Ok(ResolvedMethod { method, is_stale: false })
             }
             #[cfg(feature = "dev")]
-            Table::Live(live) => live.find(name).await,
+            MethodTable::Live(live) => live.find(name).await,
         }
     }
 }

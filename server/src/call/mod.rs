@@ -1,4 +1,4 @@
-//! One call, from what came in to what goes out: authenticate, find, admit, read the parameters, invoke, write, sign.
+//! One call, from what came in to what goes out: authenticate, find, authorize, read the parameters, invoke, write, sign.
 
 pub(crate) mod auth;
 pub(crate) mod codec;
@@ -20,9 +20,9 @@ use method_sdk::host::CallState;
 use method_sdk::{ClientDisconnected, Error, Handler, Invoke, Method, Request, Result, Session, code};
 use tokio::sync::Semaphore;
 
-use self::codec::{Answer, Call, Door, Outgoing};
-use self::methods::{STALE, Served, Table};
-use crate::account::Accounts;
+use self::codec::{CallResult, EncodedResponse, Endpoint, ParsedCall};
+use self::methods::{MethodTable, ResolvedMethod, STALE};
+use crate::account::AccountService;
 use crate::log;
 
 /// Blocking methods that may run at once. The pool they run on has 512 threads, and the checks of passwords need some of those too.
@@ -30,16 +30,16 @@ pub(crate) const MAX_BLOCKING: usize = 256;
 
 /// What a call needs of the server.
 pub(crate) struct Dispatcher {
-    pub(crate) table: Table,
-    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) table: MethodTable,
+    pub(crate) accounts: Arc<AccountService>,
     pub(crate) blocking: Arc<Semaphore>,
     /// How long `invoke` may take, unless the method says otherwise; `None` is without end.
     pub(crate) request_timeout: Option<Duration>,
 }
 
 /// A request, read to its end.
-pub(crate) struct Incoming {
-    pub(crate) door: Door,
+pub(crate) struct CallRequest {
+    pub(crate) endpoint: Endpoint,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) peer: IpAddr,
@@ -48,52 +48,56 @@ pub(crate) struct Incoming {
 }
 
 /// An answer, and the session that is current when it is sent.
-struct Done {
-    served: Option<Served>,
+struct CompletedCall {
+    resolved: Option<ResolvedMethod>,
     session: Option<Session>,
-    answer: Answer,
+    answer: CallResult,
 }
 
 /// Answers a call. It owns what it needs, so that it can go on without its connection.
-pub(crate) async fn dispatch(dispatcher: Arc<Dispatcher>, incoming: Incoming, call_state: Arc<CallState>) -> Outgoing {
-    let Incoming { id, peer, started, door, .. } = &incoming;
-    let (id, peer, started, door) = (id.clone(), *peer, *started, door.clone());
+pub(crate) async fn dispatch(
+    dispatcher: Arc<Dispatcher>,
+    request: CallRequest,
+    call_state: Arc<CallState>,
+) -> EncodedResponse {
+    let CallRequest { id, peer, started, endpoint, .. } = &request;
+    let (id, peer, started, endpoint) = (id.clone(), *peer, *started, endpoint.clone());
 
-    let done = match auth::authenticate(&incoming.headers, &incoming.body, &dispatcher.accounts).await {
-        Ok(session) => perform(&dispatcher, incoming, session, call_state).await,
-        Err(error) => Done { served: None, session: None, answer: Answer::error(error) },
+    let done = match auth::authenticate(&request.headers, &request.body, &dispatcher.accounts).await {
+        Ok(session) => execute(&dispatcher, request, session, call_state).await,
+        Err(error) => CompletedCall { resolved: None, session: None, answer: CallResult::error(error) },
     };
-    let Done { served, session, answer } = done;
+    let CompletedCall { resolved, session, answer } = done;
 
-    let mut outgoing = codec::write(&door, answer);
-    if let Some(session) = session.as_ref().filter(|_| outgoing.is_signed()) {
-        let (name, signature) = auth::sign(session, &outgoing.body);
-        outgoing.headers.insert(name, signature);
+    let mut response = codec::encode(&endpoint, answer);
+    if let Some(session) = session.as_ref().filter(|_| response.is_signed()) {
+        let (name, signature) = auth::sign(session, &response.body);
+        response.headers.insert(name, signature);
     }
-    if served.is_some_and(|served| served.is_stale) {
-        outgoing.headers.insert(STALE, HeaderValue::from_static("1"));
+    if resolved.is_some_and(|resolved| resolved.is_stale) {
+        response.headers.insert(STALE, HeaderValue::from_static("1"));
     }
-    let method = served.map(|served| served.method.name);
+    let method = resolved.map(|resolved| resolved.method.name);
     let user = session.as_ref().map(|session| session.user_id.as_str());
-    log::Entry { id: &id, peer, started, method, user }.write(&outgoing);
-    outgoing
+    log::AccessLogEntry { id: &id, peer, started, method, user }.write(&response);
+    response
 }
 
-async fn perform(
+async fn execute(
     dispatcher: &Dispatcher,
-    incoming: Incoming,
+    request: CallRequest,
     session: Option<Session>,
     call_state: Arc<CallState>,
-) -> Done {
-    let Incoming { door, headers, body, peer, id, .. } = incoming;
-    let (served, call) = match find(&dispatcher.table, &door, &body).await {
+) -> CompletedCall {
+    let CallRequest { endpoint, headers, body, peer, id, .. } = request;
+    let (resolved, call) = match find(&dispatcher.table, &endpoint, &body).await {
         Ok(found) => found,
-        Err(error) => return Done { served: None, session, answer: Answer::error(error) },
+        Err(error) => return CompletedCall { resolved: None, session, answer: CallResult::error(error) },
     };
-    let Served { method, is_stale } = served;
-    let input = match admit(method, &call, session.is_some()) {
+    let ResolvedMethod { method, is_stale } = resolved;
+    let input = match authorize(method, &call, session.is_some()) {
         Ok(input) => input,
-        Err(error) => return Done { served: Some(served), session, answer: Answer::error(error) },
+        Err(error) => return CompletedCall { resolved: Some(resolved), session, answer: CallResult::error(error) },
     };
 
     let request = Request { method: method.name, headers, peer, id, body: body.clone() };
@@ -105,7 +109,7 @@ async fn perform(
     let own_limit = method.timeout_seconds.map(|seconds| (seconds > 0).then(|| Duration::from_secs(seconds)));
     let limit = own_limit.unwrap_or(dispatcher.request_timeout);
 
-    let invocation = within(limit, &call_state, invoke(&dispatcher.blocking, method, handler, input));
+    let invocation = with_timeout(limit, &call_state, invoke(&dispatcher.blocking, method, handler, input));
     let invoked = match call_state.take_pending_hook() {
         None => invocation.await,
         // The client has gone before there was a handler to tell of it.
@@ -115,11 +119,15 @@ async fn perform(
         Some((mut handler, outcome)) => {
             let outcome = if call_state.has_started() { end_stream(method, &call_state, outcome) } else { outcome };
             let (status, headers) = handler.take_head();
-            Done { served: Some(served), session: handler.into_signer(), answer: Answer { outcome, status, headers } }
+            CompletedCall {
+                resolved: Some(resolved),
+                session: handler.into_signer(),
+                answer: CallResult { outcome, status, headers },
+            }
         }
         None => {
             let error = Error::unavailable("invoke has not answered within its time");
-            Done { served: Some(served), session: None, answer: Answer::error(error) }
+            CompletedCall { resolved: Some(resolved), session: None, answer: CallResult::error(error) }
         }
     }
 }
@@ -128,17 +136,21 @@ async fn perform(
 ///
 /// # Errors
 /// 1015, 1002, 1003: the request has no call in it. 1001: no such method.
-async fn find<'a>(table: &Table, door: &'a Door, body: &'a [u8]) -> Result<(Served, Call<'a>)> {
-    let call = codec::open(door, body)?;
-    let served = table.find(&call.name).await?;
-    Ok((served, call))
+async fn find<'a>(
+    table: &MethodTable,
+    endpoint: &'a Endpoint,
+    body: &'a [u8],
+) -> Result<(ResolvedMethod, ParsedCall<'a>)> {
+    let call = codec::decode(endpoint, body)?;
+    let resolved = table.find(&call.name).await?;
+    Ok((resolved, call))
 }
 
 /// Looks whether it may be called like this.
 ///
 /// # Errors
-/// 1004: it needs a session. 1015: at the URL door, where the body is looked at only now.
-fn admit<'a>(method: &Method, call: &Call<'a>, has_session: bool) -> Result<RawParams<'a>> {
+/// 1004: it needs a session. 1015: at the URL endpoint, where the body is looked at only now.
+fn authorize<'a>(method: &Method, call: &ParsedCall<'a>, has_session: bool) -> Result<RawParams<'a>> {
     if method.authenticated && !has_session {
         return Err(code::NOT_AUTHORIZED.into());
     }
@@ -154,12 +166,12 @@ async fn invoke(
 ) -> (Handler, MethodResult) {
     match method.invoke {
         Invoke::Sync(invoke) => {
-            let outcome = caught(|| invoke(&mut handler, input));
+            let outcome = catch_panic(|| invoke(&mut handler, input));
             (handler, outcome)
         }
         Invoke::Async(invoke) => {
             let invocation = AssertUnwindSafe(async { invoke(&mut handler, input).await });
-            let outcome = invocation.catch_unwind().await.unwrap_or_else(|panic| Err(panicked(&*panic)));
+            let outcome = invocation.catch_unwind().await.unwrap_or_else(|panic| Err(panic_error(&*panic)));
             (handler, outcome)
         }
         Invoke::Blocking(invoke) => {
@@ -170,7 +182,7 @@ async fn invoke(
             let blocking = tokio::task::spawn_blocking(move || {
                 // Given back when the method ends, even if nobody waits for it any more.
                 let _place = place;
-                let outcome = caught(|| invoke(&mut handler, input.as_input()));
+                let outcome = catch_panic(|| invoke(&mut handler, input.as_input()));
                 (handler, outcome)
             });
             // Panics are caught inside, and the pool ends with the server, so this is the only way out.
@@ -180,7 +192,11 @@ async fn invoke(
 }
 
 /// Waits for `invoke` within its time, or without end once it has begun to write. `None`: the time is up, and it has been dropped.
-async fn within<T>(limit: Option<Duration>, call_state: &CallState, invocation: impl Future<Output = T>) -> Option<T> {
+async fn with_timeout<T>(
+    limit: Option<Duration>,
+    call_state: &CallState,
+    invocation: impl Future<Output = T>,
+) -> Option<T> {
     let Some(limit) = limit else { return Some(invocation.await) };
     tokio::pin!(invocation);
     tokio::select! {
@@ -218,11 +234,11 @@ fn end_stream(method: &Method, call_state: &CallState, outcome: MethodResult) ->
     }
 }
 
-fn caught(invoke: impl FnOnce() -> MethodResult) -> MethodResult {
-    std::panic::catch_unwind(AssertUnwindSafe(invoke)).unwrap_or_else(|panic| Err(panicked(&*panic)))
+fn catch_panic(invoke: impl FnOnce() -> MethodResult) -> MethodResult {
+    std::panic::catch_unwind(AssertUnwindSafe(invoke)).unwrap_or_else(|panic| Err(panic_error(&*panic)))
 }
 
-fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
+fn panic_error(panic: &(dyn std::any::Any + Send)) -> Error {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     Error::internal(format!("invoke panicked: {}", text.unwrap_or("without a message")))
 }

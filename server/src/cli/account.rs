@@ -7,10 +7,10 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::legacy as ancestor;
-use crate::account::Accounts;
+use crate::account::AccountService;
 use crate::config::Account;
-use crate::runtime::complain;
-use crate::store::OpenError;
+use crate::runtime::warn;
+use crate::store::StoreError;
 
 /// Accounts that are read from the database at a time.
 const PAGE: i64 = 1000;
@@ -19,13 +19,13 @@ const PAGE: i64 = 1000;
 const PROGRESS: u64 = 10_000;
 
 /// What was done, or what stands in the way, in a sentence.
-type Told = Result<String, String>;
+type CommandResult = Result<String, String>;
 
-pub(crate) async fn account(accounts: &Accounts, command: &Account) -> Told {
+pub(crate) async fn account(accounts: &AccountService, command: &Account) -> CommandResult {
     let failed = |error: Error| told(accounts, &error);
     match command {
         Account::Create { user_id } => {
-            accounts.add(user_id, &new_password()?).await.map_err(failed)?;
+            accounts.create_without_session(user_id, &new_password()?).await.map_err(failed)?;
             Ok(format!("account {user_id:?} is made"))
         }
         Account::Passwd { user_id } => {
@@ -40,7 +40,7 @@ pub(crate) async fn account(accounts: &Accounts, command: &Account) -> Told {
     }
 }
 
-async fn list(accounts: &Accounts) -> Told {
+async fn list(accounts: &AccountService) -> CommandResult {
     let mut count: u64 = 0;
     let mut last = String::new();
     loop {
@@ -59,7 +59,7 @@ async fn list(accounts: &Accounts) -> Told {
 }
 
 /// Reads what there is and adds what is not here, so that it can be interrupted and repeated.
-pub(crate) async fn import(accounts: &Accounts, url: String) -> Told {
+pub(crate) async fn import(accounts: &AccountService, url: String) -> CommandResult {
     let mut rows = ancestor::read(url);
     let (mut imported, mut present, mut refused) = (0_u64, 0_u64, 0_u64);
     while let Some(row) = rows.recv().await {
@@ -69,20 +69,20 @@ pub(crate) async fn import(accounts: &Accounts, url: String) -> Told {
             Ok(false) => present += 1,
             Err(error) if error.code() == code::INVALID_USER_ID.number => {
                 refused += 1;
-                complain(&format!(
+                warn(&format!(
                     "{user_id:?} is not taken over: not a user id of 1 to 255 bytes without control characters"
                 ));
             }
             Err(error) if error.code() == code::INVALID_CREDENTIALS.number => {
                 refused += 1;
-                complain(&format!("{user_id:?} is not taken over: its password is not 64 hex digits"));
+                warn(&format!("{user_id:?} is not taken over: its password is not 64 hex digits"));
             }
             Err(error) => {
                 return Err(format!("{}, after {imported} accounts; import again to go on", told(accounts, &error)));
             }
         }
         if (imported + present + refused).is_multiple_of(PROGRESS) {
-            complain(&format!("{imported} accounts taken over so far"));
+            warn(&format!("{imported} accounts taken over so far"));
         }
     }
     let summary = format!("{imported} accounts taken over, {present} were here already, {refused} refused");
@@ -107,9 +107,9 @@ fn unknown(user_id: &str) -> String {
 }
 
 /// An error in the words of whoever sits at the machine.
-fn told(accounts: &Accounts, error: &Error) -> String {
+fn told(accounts: &AccountService, error: &Error) -> String {
     match error.source() {
-        Some(_) => OpenError::refused(accounts.store(), error).to_string(),
+        Some(_) => StoreError::refused(accounts.store(), error).to_string(),
         None => error.message().to_owned(),
     }
 }

@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use method_sdk::{Method, Methods};
 
-use crate::account::Accounts;
-use crate::config::{self, Account, Command, Config, ConfigError, Exit};
-use crate::runtime::{self, Socket, block_on, complain, fail, refuse, say, tell};
-use crate::server::built_in;
-use crate::store::OpenError;
+use crate::account::AccountService;
+use crate::config::{self, Account, Command, Config, ConfigError, EarlyExit};
+use crate::runtime::{self, BoundListener, block_on, exit_failure, exit_usage, finish, print, warn};
+use crate::server::static_table;
+use crate::store::StoreError;
 use crate::{Server, log};
 
 const NEW_METHOD: &str = r#"//! Says what the method is for; `server methods` shows it.
@@ -51,32 +51,32 @@ pub fn main(methods: impl Into<Methods>) -> ExitCode {
     let directory = env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
     let line = match config::parse(env::args_os(), env::vars_os(), &directory) {
         Ok(line) => line,
-        Err(Exit::Asked(text)) => return say(text.trim_end()),
-        Err(Exit::Refused(text)) => return refuse(&text),
+        Err(EarlyExit::Help(text)) => return print(text.trim_end()),
+        Err(EarlyExit::Usage(text)) => return exit_usage(&text),
     };
     for warning in &line.warnings {
-        complain(warning);
+        warn(warning);
     }
     match line.command {
-        Command::Methods => tell(list(methods)),
+        Command::Methods => finish(list(methods)),
         Command::New { name } => {
-            new_method(&directory, &name).map_or_else(|problem| refuse(&problem), |done| say(&done))
+            new_method(&directory, &name).map_or_else(|problem| exit_usage(&problem), |done| print(&done))
         }
-        Command::Check => with_config(line.config, |config| tell(check(methods, config))),
-        Command::Account(command) => with_config(line.config, |config| tell(account(config, &command))),
-        Command::Import { from } => with_config(line.config, |config| tell(import(config, from))),
+        Command::Check => with_config(line.config, |config| finish(check(methods, config))),
+        Command::Account(command) => with_config(line.config, |config| finish(account(config, &command))),
+        Command::Import { from } => with_config(line.config, |config| finish(import(config, from))),
         Command::Serve => with_config(line.config, |config| serve(methods, config)),
         #[cfg(feature = "dev")]
         Command::Dev(options) => with_config(line.config, |config| crate::dev::run(methods, config, &options)),
         #[cfg(not(feature = "dev"))]
-        Command::Dev(_) => refuse(
+        Command::Dev(_) => exit_usage(
             "development mode is not part of this build: use `cargo dev`, or build with the feature `dev` (`cargo run --features dev -- dev`)",
         ),
     }
 }
 
 fn with_config(config: Result<Config, ConfigError>, command: impl FnOnce(Config) -> ExitCode) -> ExitCode {
-    config.map_or_else(|error| refuse(&error.to_string()), command)
+    config.map_or_else(|error| exit_usage(&error.to_string()), command)
 }
 
 /// A table: the name, the file, the first line of the description.
@@ -136,9 +136,9 @@ fn check(methods: Methods, config: Config) -> Result<String, String> {
     block_on(async {
         let accounts = accounts(config).await?;
         let store = accounts.store();
-        store.ping().await.map_err(|error| OpenError::refused(store, &error).to_string())?;
+        store.ping().await.map_err(|error| StoreError::refused(store, &error).to_string())?;
         let methods = list(methods)?.lines().count();
-        Ok(format!("configuration: good\ndatabase: {}, good\nmethods: {methods}", store.place()))
+        Ok(format!("configuration: good\ndatabase: {}, good\nmethods: {methods}", store.describe()))
     })
 }
 
@@ -150,29 +150,29 @@ fn import(config: Config, from: String) -> Result<String, String> {
     block_on(async { self::account::import(&*accounts(config).await?, from).await })
 }
 
-async fn accounts(config: Config) -> Result<Arc<Accounts>, String> {
+async fn accounts(config: Config) -> Result<Arc<AccountService>, String> {
     let none: &'static [Method] = &[];
     let server = Server::new(none, config).await.map_err(|error| error.to_string())?;
     Ok(server.dispatcher().accounts.clone())
 }
 
 fn serve(methods: Methods, config: Config) -> ExitCode {
-    if let Err(error) = built_in(methods) {
-        return refuse(&error.to_string());
+    if let Err(error) = static_table(methods) {
+        return exit_usage(&error.to_string());
     }
     let guard = log::init(&config);
     runtime::raise_descriptor_limit();
     let served = block_on(async {
         let server = Server::new(methods, config.clone()).await.map_err(|error| error.to_string())?;
-        let Socket { listener, is_shared } = runtime::listen(&config).await?;
-        let server = if is_shared { server.sharing_its_listener() } else { server };
+        let BoundListener { listener, is_inherited } = runtime::listen(&config).await?;
+        let server = if is_inherited { server.with_inherited_listener() } else { server };
         let address = listener.local_addr().map_err(|error| error.to_string())?;
-        let shutdown = runtime::told_to_stop().map_err(|error| error.to_string())?;
+        let shutdown = runtime::shutdown_signal().map_err(|error| error.to_string())?;
         let database = server.dispatcher().accounts.store().connection().db().kind();
         tracing::info!(methods = methods.table.len(), database, "listening on http://{address}");
         server.run(listener, shutdown).await;
         Ok(())
     });
     drop(guard);
-    served.map_or_else(|problem: String| fail(&problem), |()| ExitCode::SUCCESS)
+    served.map_or_else(|problem: String| exit_failure(&problem), |()| ExitCode::SUCCESS)
 }

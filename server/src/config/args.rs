@@ -5,8 +5,8 @@ use std::ffi::{OsStr, OsString};
 use structopt::StructOpt;
 use structopt::clap::{App, AppSettings, Arg, ErrorKind};
 
-use super::parse::shown;
-use super::{KEYS, Key, Setting, Settings, names, nearest};
+use super::parse::sanitize;
+use super::{KEYS, Key, Setting, Settings, names, suggest};
 
 const CONFIG: &str = "config";
 const VERSION: &str = "version";
@@ -92,15 +92,15 @@ pub enum Account {
 
 /// Why the process ends before it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Exit {
+pub enum EarlyExit {
     /// Help or the version, as asked for: to standard output, with status 0.
-    Asked(String),
+    Help(String),
     /// What is wrong with the command line: to standard error, with status 2.
-    Refused(String),
+    Usage(String),
 }
 
 /// What the command line says.
-pub(super) struct Contents {
+pub(super) struct ArgSource {
     pub(super) command: Command,
     /// The configuration file to read instead of `server.conf`.
     pub(super) config: Option<OsString>,
@@ -108,27 +108,29 @@ pub(super) struct Contents {
 }
 
 /// Reads `args`, the program's name first.
-pub(super) fn read(args: impl IntoIterator<Item = OsString>) -> Result<Contents, Exit> {
+pub(super) fn read(args: impl IntoIterator<Item = OsString>) -> Result<ArgSource, EarlyExit> {
     let args: Vec<_> = args.into_iter().map(with_underscores).collect();
     let unknown: Vec<_> = args.iter().filter_map(unknown).collect();
     if !unknown.is_empty() {
-        return Err(Exit::Refused(unknown.join("\n")));
+        return Err(EarlyExit::Usage(unknown.join("\n")));
     }
     let helps: Vec<_> = KEYS.iter().map(help).collect();
     let matches = app(&helps).get_matches_from_safe(args).map_err(|error| match error.kind {
-        ErrorKind::HelpDisplayed => Exit::Asked(error.message),
-        // Not shown: after `--mysql_password= ` it is the password.
-        ErrorKind::UnknownArgument => Exit::Refused(format!("an argument is neither a command nor an option; {HELP}")),
-        _ => Exit::Refused(error.message),
+        ErrorKind::HelpDisplayed => EarlyExit::Help(error.message),
+        // Not sanitize: after `--mysql_password= ` it is the password.
+        ErrorKind::UnknownArgument => {
+            EarlyExit::Usage(format!("an argument is neither a command nor an option; {HELP}"))
+        }
+        _ => EarlyExit::Usage(error.message),
     })?;
     if matches.is_present(VERSION) {
-        return Err(Exit::Asked(concat!("server ", env!("CARGO_PKG_VERSION")).to_owned()));
+        return Err(EarlyExit::Help(concat!("server ", env!("CARGO_PKG_VERSION")).to_owned()));
     }
     let settings = KEYS.iter().filter_map(|key| {
         let value = matches.value_of(key.name)?.to_owned();
         Some(Ok(Setting { origin: format!("--{}", key.name), key, value }))
     });
-    Ok(Contents {
+    Ok(ArgSource {
         settings: settings.collect(),
         config: matches.value_of_os(CONFIG).map(OsStr::to_owned),
         command: Options::from_clap(&matches).command.unwrap_or(Command::Serve),
@@ -178,6 +180,6 @@ fn unknown(arg: &OsString) -> Option<String> {
     if name.is_empty() || known().any(|known| known == name) {
         return None;
     }
-    let meant = nearest(name, known()).map(|name| format!("did you mean `--{name}`? ")).unwrap_or_default();
-    Some(format!("unknown option `--{}`; {meant}{HELP}", shown(name)))
+    let meant = suggest(name, known()).map(|name| format!("did you mean `--{name}`? ")).unwrap_or_default();
+    Some(format!("unknown option `--{}`; {meant}{HELP}", sanitize(name)))
 }

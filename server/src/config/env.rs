@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
-use super::parse::shown;
-use super::{KEYS, Setting, Settings, names, nearest};
+use super::parse::sanitize;
+use super::{KEYS, Setting, Settings, names, suggest};
 
 const PREFIX: &str = "SIMPLEAPI_";
 /// After the prefix: the variable that names the configuration file.
@@ -17,7 +17,7 @@ const TEST: &str = "TEST_";
 const FILE: &str = "_FILE";
 
 /// What the environment says.
-pub(super) struct Contents {
+pub(super) struct EnvSource {
     /// The configuration file to read instead of `server.conf`.
     pub(super) config: Option<OsString>,
     pub(super) settings: Settings,
@@ -25,7 +25,7 @@ pub(super) struct Contents {
 }
 
 /// Picks the variables that are ours; relative paths of files start at `directory`.
-pub(super) fn read(environment: impl IntoIterator<Item = (OsString, OsString)>, directory: &Path) -> Contents {
+pub(super) fn read(environment: impl IntoIterator<Item = (OsString, OsString)>, directory: &Path) -> EnvSource {
     let mut variables: BTreeMap<String, OsString> = environment
         .into_iter()
         .filter_map(|(name, value)| {
@@ -53,7 +53,7 @@ pub(super) fn read(environment: impl IntoIterator<Item = (OsString, OsString)>, 
             Err(what) => Err(format!("{origin}: {what}")),
         });
     }
-    Contents { config, settings, warnings }
+    EnvSource { config, settings, warnings }
 }
 
 /// What the file at `path` holds, without one newline at its end. The path is not in the `Err`: somebody may have
@@ -75,7 +75,7 @@ fn unknown(name: &str) -> String {
         .chain([CONFIG.to_owned()])
         .map(|name| name.to_lowercase())
         .collect();
-    let meant = nearest(name, known.iter().map(String::as_str))
+    let meant = suggest(name, known.iter().map(String::as_str))
         .map(|name| format!("; did you mean `{PREFIX}{}`?", name.to_uppercase()));
-    format!("unknown variable `{PREFIX}{}` is ignored{}", shown(name), meant.unwrap_or_default())
+    format!("unknown variable `{PREFIX}{}` is ignored{}", sanitize(name), meant.unwrap_or_default())
 }

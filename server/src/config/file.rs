@@ -7,8 +7,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::parse::shown;
-use super::{KEYS, Key, Setting, Settings, names, nearest};
+use super::parse::sanitize;
+use super::{KEYS, Key, Setting, Settings, names, suggest};
 
 const DEFAULT: &str = "server.conf";
 
@@ -16,13 +16,13 @@ const DEFAULT: &str = "server.conf";
 const READABLE_BY_OTHERS: u32 = 0o004;
 
 /// What a configuration file says.
-pub(super) struct Contents {
+pub(super) struct FileSource {
     pub(super) settings: Settings,
     pub(super) warnings: Vec<String>,
 }
 
 /// Reads the file at `named`, which must exist, or else `server.conf` in `directory`, which need not.
-pub(super) fn read(directory: &Path, named: Option<&OsStr>) -> Contents {
+pub(super) fn read(directory: &Path, named: Option<&OsStr>) -> FileSource {
     let path = Path::new(named.unwrap_or(OsStr::new(DEFAULT)));
     let name = path.display().to_string();
     let (bytes, mode) = match load(&directory.join(path)) {
@@ -30,7 +30,7 @@ pub(super) fn read(directory: &Path, named: Option<&OsStr>) -> Contents {
         Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => (Vec::new(), 0),
         Err(error) => {
             let problem = format!("{name}: cannot be read: {error}");
-            return Contents { settings: vec![Err(problem)], warnings: Vec::new() };
+            return FileSource { settings: vec![Err(problem)], warnings: Vec::new() };
         }
     };
     let settings = settings(&name, &bytes);
@@ -42,7 +42,7 @@ pub(super) fn read(directory: &Path, named: Option<&OsStr>) -> Contents {
         )],
         _ => Vec::new(),
     };
-    Contents { settings, warnings }
+    FileSource { settings, warnings }
 }
 
 /// The bytes of a file, and who may read them.
@@ -83,8 +83,8 @@ fn entry(line: &[u8]) -> Result<Option<(&'static Key, String)>, String> {
     let (name, value) = line.split_once('=').ok_or("no `=`; a line is `key=value`")?;
     let name = name.trim_end().replace('-', "_");
     let key = KEYS.iter().find(|key| key.name == name).ok_or_else(|| {
-        let meant = nearest(&name, names()).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
-        format!("unknown key `{}`{meant}", shown(&name))
+        let meant = suggest(&name, names()).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
+        format!("unknown key `{}`{meant}", sanitize(&name))
     })?;
     Ok(Some((key, unquote(value)?)))
 }

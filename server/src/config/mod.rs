@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-pub use args::{Account, Command, Dev, Exit};
+pub use args::{Account, Command, Dev, EarlyExit};
 pub use types::{Database, LogFormat, LogLevel, Secret};
 
 /// One configuration key, as help, `server.conf` and the environment know it.
@@ -30,7 +30,7 @@ pub struct Key {
     pub default: &'static str,
     /// What the key is for, in one line.
     pub help: &'static str,
-    /// Whether the value must never be shown.
+    /// Whether the value must never be sanitize.
     pub secret: bool,
     /// What stands for the value in help.
     pub value_name: &'static str,
@@ -38,7 +38,7 @@ pub struct Key {
 }
 
 macro_rules! keys {
-    ($(#[doc = $help:literal] $name:ident: $type:ty = $default:literal, $kind:ident;)*) => {
+    ($(#[doc = $help:literal] $name:ident: $type:ty = $default:literal, $parser:ident;)*) => {
         /// The whole configuration, typed; its default is what an empty `server.conf` gives.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct Config {
@@ -48,7 +48,7 @@ macro_rules! keys {
         impl Default for Config {
             fn default() -> Self {
                 Self {
-                    $($name: (types::$kind.read)($default).expect("a test reads every default"),)*
+                    $($name: (types::$parser.read)($default).expect("a test reads every default"),)*
                 }
             }
         }
@@ -58,10 +58,10 @@ macro_rules! keys {
             name: stringify!($name),
             default: $default,
             help: $help.trim_ascii(),
-            secret: types::$kind.secret,
-            value_name: types::$kind.value_name,
+            secret: types::$parser.secret,
+            value_name: types::$parser.value_name,
             set: |config, text| {
-                config.$name = (types::$kind.read)(text)?;
+                config.$name = (types::$parser.read)(text)?;
                 Ok(())
             },
         },)*];
@@ -133,7 +133,7 @@ keys! {
 
 /// What the process was asked to do, and with which configuration.
 #[derive(Debug)]
-pub struct CommandLine {
+pub struct Cli {
     /// What to do.
     pub command: Command,
     /// The configuration; only the commands that need one look at it, so that the others work beside a broken file.
@@ -168,13 +168,13 @@ type Settings = Vec<Result<Setting, String>>;
 ///
 /// # Errors
 ///
-/// [`Exit`] when the command line asks for help or the version, or cannot be understood. A bad value, wherever it
-/// stands, is in [`CommandLine::config`].
+/// [`EarlyExit`] when the command line asks for help or the version, or cannot be understood. A bad value, wherever it
+/// stands, is in [`Cli::config`].
 pub fn parse(
     args: impl IntoIterator<Item = OsString>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     directory: &Path,
-) -> Result<CommandLine, Exit> {
+) -> Result<Cli, EarlyExit> {
     let line = args::read(args)?;
     let environment = env::read(environment, directory);
     let named = line.config.or(environment.config).filter(|path| !path.is_empty());
@@ -187,7 +187,7 @@ pub fn parse(
             problems.push(problem);
         }
     }
-    Ok(CommandLine {
+    Ok(Cli {
         command: line.command,
         config: if problems.is_empty() { Ok(config) } else { Err(ConfigError { problems }) },
         warnings: file.warnings.into_iter().chain(environment.warnings).collect(),
@@ -199,8 +199,8 @@ fn apply(Setting { origin, key, value }: Setting, config: &mut Config) -> Result
 }
 
 /// The one of `names` that somebody who wrote `name` most likely meant, if any is close.
-fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let name = parse::shown(name).to_lowercase(); // cut, so that the distance is cheap
+fn suggest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let name = parse::sanitize(name).to_lowercase(); // cut, so that the distance is cheap
     names
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(&name, candidate), candidate))

@@ -16,31 +16,31 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 const LARGEST_BODY: u64 = 1 << 30;
 
 /// `text` as a message may show it: cut, and without what would move a terminal's cursor.
-pub(super) fn shown(text: &str) -> String {
+pub(super) fn sanitize(text: &str) -> String {
     const MOST: usize = 64;
-    let mut shown: String = text.chars().take(MOST).flat_map(char::escape_debug).collect();
+    let mut sanitize: String = text.chars().take(MOST).flat_map(char::escape_debug).collect();
     if text.chars().nth(MOST).is_some() {
-        shown.push_str("...");
+        sanitize.push_str("...");
     }
-    shown
+    sanitize
 }
 
-pub(super) fn refuse(text: &str, accepted: &str) -> String {
-    format!("`{}` is not {accepted}", shown(text))
+pub(super) fn invalid(text: &str, accepted: &str) -> String {
+    format!("`{}` is not {accepted}", sanitize(text))
 }
 
 pub(super) fn optional<T: From<String>>(text: &str) -> Option<T> {
     (!text.is_empty()).then(|| text.to_owned().into())
 }
 
-pub(super) fn filled(text: &str) -> Result<String, String> {
+pub(super) fn non_empty(text: &str) -> Result<String, String> {
     optional(text).ok_or_else(|| "must not be empty".to_owned())
 }
 
 pub(super) fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
     choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice).ok_or_else(|| {
         let names: Vec<_> = choices.iter().map(|(name, _)| format!("`{name}`")).collect();
-        refuse(text, &format!("one of {}", names.join(", ")))
+        invalid(text, &format!("one of {}", names.join(", ")))
     })
 }
 
@@ -64,7 +64,7 @@ pub(super) fn number<T: TryFrom<u64> + PartialOrd + fmt::Display>(
     digits(text)
         .and_then(|number| T::try_from(number).ok())
         .filter(|number| accepted.contains(number))
-        .ok_or_else(|| refuse(text, &format!("a number from {} to {}", accepted.start(), accepted.end())))
+        .ok_or_else(|| invalid(text, &format!("a number from {} to {}", accepted.start(), accepted.end())))
 }
 
 /// Digits with one of `units` behind them, or plain digits.
@@ -78,14 +78,14 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
     quantity(text, &[('k', 1 << 10), ('m', 1 << 20)])
         .filter(|bytes| (1..=LARGEST_BODY).contains(bytes))
         .and_then(|bytes| usize::try_from(bytes).ok())
-        .ok_or_else(|| refuse(text, "a size; write `64k`, `1m` or plain bytes, from 1 to `1024m`"))
+        .ok_or_else(|| invalid(text, "a size; write `64k`, `1m` or plain bytes, from 1 to `1024m`"))
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     quantity(text, &[('s', 1), ('m', 60), ('h', 60 * 60)])
         .map(Duration::from_secs)
         .filter(|duration| *duration <= LONGEST)
-        .ok_or_else(|| refuse(text, "a duration; write `30s`, `15m`, `24h` or plain seconds, up to 100 years"))
+        .ok_or_else(|| invalid(text, "a duration; write `30s`, `15m`, `24h` or plain seconds, up to 100 years"))
 }
 
 pub(super) fn limit(text: &str) -> Result<Option<Duration>, String> {
@@ -103,16 +103,16 @@ pub(super) fn list<T>(text: &str, read: fn(&str) -> Result<T, String>) -> Result
 pub(super) fn network(text: &str) -> Result<IpNet, String> {
     text.parse()
         .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-        .map_err(|_| refuse(text, "an IP address or a network such as `10.0.0.0/8` or `fd00::/8`"))
+        .map_err(|_| invalid(text, "an IP address or a network such as `10.0.0.0/8` or `fd00::/8`"))
 }
 
 /// An origin exactly as a browser sends it (RFC 6454, 6.2), so that comparing is comparing bytes.
 pub(super) fn origin(text: &str) -> Result<String, String> {
     if text.contains('*') {
-        return Err(refuse(text, "an exact origin; answers may carry a session, so each origin is listed by itself"));
+        return Err(invalid(text, "an exact origin; answers may carry a session, so each origin is listed by itself"));
     }
     let refused =
-        || refuse(text, "an origin; write `https://example.com` or `http://localhost:3000`, with nothing after it");
+        || invalid(text, "an origin; write `https://example.com` or `http://localhost:3000`, with nothing after it");
     let lower = text.to_ascii_lowercase();
     let (scheme, authority) = lower.split_once("://").ok_or_else(refused)?;
     let (host, port) = match authority.rsplit_once(':') {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::{Command, CommandLine, Config, Database, Exit, KEYS, LogLevel, Secret, parse};
+use super::{Cli, Command, Config, Database, EarlyExit, KEYS, LogLevel, Secret, parse};
 
 const SERVER_CONF: &str = include_str!("../../../server.conf");
 
@@ -19,7 +19,7 @@ fn directory(conf: impl AsRef<[u8]>) -> TempDir {
     directory
 }
 
-fn run(directory: &TempDir, environment: &[(&str, &str)], args: &[&str]) -> Result<CommandLine, Exit> {
+fn run(directory: &TempDir, environment: &[(&str, &str)], args: &[&str]) -> Result<Cli, EarlyExit> {
     let args = ["server"].iter().chain(args).map(OsString::from);
     let environment = environment.iter().map(|(name, value)| (name.into(), value.into()));
     parse(args, environment, directory.path())
@@ -40,14 +40,14 @@ fn warnings(environment: &[(&str, &str)]) -> Vec<String> {
 
 fn refused(args: &[&str]) -> String {
     match run(&directory(""), &[], args) {
-        Err(Exit::Refused(text)) => text,
+        Err(EarlyExit::Usage(text)) => text,
         other => panic!("{other:?}"),
     }
 }
 
 fn asked(args: &[&str]) -> String {
     match run(&directory(""), &[], args) {
-        Err(Exit::Asked(text)) => text,
+        Err(EarlyExit::Help(text)) => text,
         other => panic!("{other:?}"),
     }
 }
@@ -191,7 +191,7 @@ fn a_command_line_that_cannot_be_understood_is_refused() {
     assert!(refused(&["--config"]).contains("'--config <PATH>' requires a value"));
     assert!(refused(&["new"]).contains("<name>"));
     let args = ["server".into(), OsString::from_vec(b"--port=\xff".to_vec())];
-    assert!(matches!(parse(args, [], directory("").path()), Err(Exit::Refused(_))));
+    assert!(matches!(parse(args, [], directory("").path()), Err(EarlyExit::Usage(_))));
 }
 
 #[test]
@@ -393,10 +393,10 @@ fn huge_values_are_read_and_never_echoed_whole() {
     let huge = "x".repeat(1 << 20);
     let config = config(&format!("mysql_password={huge}"), &[], &[]);
     assert_eq!(config.mysql_password, Some(Secret::from(huge.clone())));
-    let shown = format!("{}...", &huge[..64]);
+    let sanitize = format!("{}...", &huge[..64]);
     assert_eq!(
         problems(format!("port={huge}\n{huge}=1\n"), &[], &[]),
-        format!("server.conf:1: `{shown}` is not a number from 0 to 65535\nserver.conf:2: unknown key `{shown}`")
+        format!("server.conf:1: `{sanitize}` is not a number from 0 to 65535\nserver.conf:2: unknown key `{sanitize}`")
     );
 }
 

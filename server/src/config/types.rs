@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::parse::{choice, duration, filled, limit, list, network, number, optional, origin, refuse, size, url};
+use super::parse::{choice, duration, invalid, limit, list, network, non_empty, number, optional, origin, size, url};
 
-/// A text that is used but never shown: its `Debug` is `<redacted>`.
+/// A text that is used but never sanitize: its `Debug` is `<redacted>`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -86,49 +86,50 @@ pub enum LogLevel {
     Trace,
 }
 
-/// How the values of a key are read and shown.
-pub(super) struct Kind<T> {
+/// How the values of a key are read and sanitize.
+pub(super) struct ValueParser<T> {
     pub(super) value_name: &'static str,
     pub(super) secret: bool,
     pub(super) read: fn(&str) -> Result<T, String>,
 }
 
-const fn shown_as<T>(value_name: &'static str, read: fn(&str) -> Result<T, String>) -> Kind<T> {
-    Kind { value_name, secret: false, read }
+const fn shown_as<T>(value_name: &'static str, read: fn(&str) -> Result<T, String>) -> ValueParser<T> {
+    ValueParser { value_name, secret: false, read }
 }
 
-const fn hidden<T>(value_name: &'static str, read: fn(&str) -> Result<T, String>) -> Kind<T> {
-    Kind { value_name, secret: true, read }
+const fn hidden<T>(value_name: &'static str, read: fn(&str) -> Result<T, String>) -> ValueParser<T> {
+    ValueParser { value_name, secret: true, read }
 }
 
-pub(super) const ADDRESS: Kind<IpAddr> =
-    shown_as("IP", |text| text.parse().map_err(|_| refuse(text, "an IP address such as `127.0.0.1` or `::1`")));
-pub(super) const PORT: Kind<u16> = shown_as("PORT", |text| number(text, 0..=u16::MAX));
-pub(super) const REMOTE_PORT: Kind<u16> = shown_as("PORT", |text| number(text, 1..=u16::MAX));
-pub(super) const COUNT: Kind<u32> = shown_as("NUMBER", |text| number(text, 1..=u32::MAX));
-pub(super) const TEXT: Kind<String> = shown_as("TEXT", filled);
-pub(super) const OPTIONAL_TEXT: Kind<Option<String>> = shown_as("TEXT", |text| Ok(optional(text)));
-pub(super) const PATH: Kind<PathBuf> = shown_as("PATH", |text| filled(text).map(PathBuf::from));
-pub(super) const SECRET: Kind<Option<Secret>> = hidden("TEXT", |text| Ok(optional(text)));
-pub(super) const MONGODB_URL: Kind<Option<Secret>> = hidden("URL", |text| url(text, &["mongodb://", "mongodb+srv://"]));
-pub(super) const MYSQL_URL: Kind<Option<Secret>> = hidden("URL", |text| url(text, &["mysql://", "mariadb://"]));
-pub(super) const POSTGRES_URL: Kind<Option<Secret>> =
+pub(super) const ADDRESS: ValueParser<IpAddr> =
+    shown_as("IP", |text| text.parse().map_err(|_| invalid(text, "an IP address such as `127.0.0.1` or `::1`")));
+pub(super) const PORT: ValueParser<u16> = shown_as("PORT", |text| number(text, 0..=u16::MAX));
+pub(super) const REMOTE_PORT: ValueParser<u16> = shown_as("PORT", |text| number(text, 1..=u16::MAX));
+pub(super) const COUNT: ValueParser<u32> = shown_as("NUMBER", |text| number(text, 1..=u32::MAX));
+pub(super) const TEXT: ValueParser<String> = shown_as("TEXT", non_empty);
+pub(super) const OPTIONAL_TEXT: ValueParser<Option<String>> = shown_as("TEXT", |text| Ok(optional(text)));
+pub(super) const PATH: ValueParser<PathBuf> = shown_as("PATH", |text| non_empty(text).map(PathBuf::from));
+pub(super) const SECRET: ValueParser<Option<Secret>> = hidden("TEXT", |text| Ok(optional(text)));
+pub(super) const MONGODB_URL: ValueParser<Option<Secret>> =
+    hidden("URL", |text| url(text, &["mongodb://", "mongodb+srv://"]));
+pub(super) const MYSQL_URL: ValueParser<Option<Secret>> = hidden("URL", |text| url(text, &["mysql://", "mariadb://"]));
+pub(super) const POSTGRES_URL: ValueParser<Option<Secret>> =
     hidden("URL", |text| url(text, &["postgres://", "postgresql://"]));
-pub(super) const SIZE: Kind<usize> = shown_as("SIZE", size);
+pub(super) const SIZE: ValueParser<usize> = shown_as("SIZE", size);
 /// A duration that may be 0.
-pub(super) const DELAY: Kind<Duration> = shown_as("DURATION", duration);
+pub(super) const DELAY: ValueParser<Duration> = shown_as("DURATION", duration);
 /// A duration that must leave some time.
-pub(super) const TIMEOUT: Kind<Duration> =
-    shown_as("DURATION", |text| limit(text)?.ok_or_else(|| refuse(text, "enough; at least `1s` is needed")));
+pub(super) const TIMEOUT: ValueParser<Duration> =
+    shown_as("DURATION", |text| limit(text)?.ok_or_else(|| invalid(text, "enough; at least `1s` is needed")));
 /// A duration, or 0 for none.
-pub(super) const LIMIT: Kind<Option<Duration>> = shown_as("DURATION", limit);
-pub(super) const NETWORKS: Kind<Vec<IpNet>> = shown_as("NETWORKS", |text| list(text, network));
-pub(super) const ORIGINS: Kind<Vec<String>> = shown_as("ORIGINS", |text| list(text, origin));
-pub(super) const DATABASE: Kind<Database> = shown_as("NAME", |text| choice(text, Database::NAMES));
-pub(super) const LOG_FORMAT: Kind<LogFormat> = shown_as("NAME", |text| {
+pub(super) const LIMIT: ValueParser<Option<Duration>> = shown_as("DURATION", limit);
+pub(super) const NETWORKS: ValueParser<Vec<IpNet>> = shown_as("NETWORKS", |text| list(text, network));
+pub(super) const ORIGINS: ValueParser<Vec<String>> = shown_as("ORIGINS", |text| list(text, origin));
+pub(super) const DATABASE: ValueParser<Database> = shown_as("NAME", |text| choice(text, Database::NAMES));
+pub(super) const LOG_FORMAT: ValueParser<LogFormat> = shown_as("NAME", |text| {
     choice(text, &[("auto", LogFormat::Auto), ("pretty", LogFormat::Pretty), ("json", LogFormat::Json)])
 });
-pub(super) const LOG_LEVEL: Kind<LogLevel> = shown_as("NAME", |text| {
+pub(super) const LOG_LEVEL: ValueParser<LogLevel> = shown_as("NAME", |text| {
     choice(
         text,
         &[

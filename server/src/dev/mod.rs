@@ -32,11 +32,11 @@ use method_sdk::{Development, Methods};
 use tokio::sync::oneshot;
 
 use crate::account::password::Passwords;
-use crate::call::live_methods::Live;
-use crate::call::methods::Table;
+use crate::call::live_methods::LiveMethods;
+use crate::call::methods::MethodTable;
 use crate::config::{Config, Dev};
-use crate::runtime::{self, Socket, block_on, fail, refuse};
-use crate::server::built_in;
+use crate::runtime::{self, BoundListener, block_on, exit_failure, exit_usage};
+use crate::server::static_table;
 use crate::{Server, log};
 
 use build::application::Application;
@@ -44,7 +44,7 @@ use build::compiler::Compiler;
 use reload::Reloader;
 use watch::{Changes, Watch};
 
-pub(crate) use terminal::Lines;
+pub(crate) use terminal::DevTerminal;
 
 /// A restart waits for calls in flight no longer than this: whoever develops waits too.
 const LONGEST_DRAIN: Duration = Duration::from_secs(5);
@@ -54,7 +54,7 @@ const LONGEST_DELAY: Duration = Duration::from_millis(200);
 const PROGRESS: Duration = Duration::from_secs(2);
 
 /// How a server in development mode ends.
-enum End {
+enum DevExit {
     Stopped,
     /// Another program is to take its place on this socket.
     Restart(Application, TcpListener),
@@ -63,25 +63,25 @@ enum End {
 /// Serves, and follows what is saved, until it is told to stop.
 pub(crate) fn run(methods: Methods, config: Config, options: &Dev) -> ExitCode {
     let Some(development) = methods.development else {
-        return refuse(
+        return exit_usage(
             "this application is not built for development mode: its Cargo.toml needs the feature `dev = [\"simpleapi-server/dev\"]`, to be built with `--features dev`",
         );
     };
     if let Err(problem) = refuse_strangers(config.address, options) {
-        return refuse(&problem);
+        return exit_usage(&problem);
     }
-    let lines = Lines::for_stderr();
+    let lines = DevTerminal::for_stderr();
     let guard = log::init_for_development(&config, lines);
     runtime::raise_descriptor_limit();
     let end = block_on(serve(methods, development, config, lines, options));
     drop(guard);
     match end {
-        Ok(End::Stopped) => ExitCode::SUCCESS,
-        Ok(End::Restart(application, listener)) => {
-            let Err(problem) = restart::become_new(&application, &listener);
-            fail(&problem)
+        Ok(DevExit::Stopped) => ExitCode::SUCCESS,
+        Ok(DevExit::Restart(application, listener)) => {
+            let Err(problem) = restart::exec_replacement(&application, &listener);
+            exit_failure(&problem)
         }
-        Err(problem) => fail(&problem),
+        Err(problem) => exit_failure(&problem),
     }
 }
 
@@ -99,9 +99,9 @@ async fn serve(
     methods: Methods,
     development: Development,
     config: Config,
-    lines: Lines,
+    lines: DevTerminal,
     options: &Dev,
-) -> Result<End, String> {
+) -> Result<DevExit, String> {
     let started = Instant::now();
     let application = Application::new(&development)?;
     let compiler = development.reloads.then(|| {
@@ -109,11 +109,11 @@ async fn serve(
         // It takes rustc as long to say its version as it takes the server to open its database.
         tokio::task::spawn_blocking(move || Compiler::new(&application))
     });
-    let live = Arc::new(Live::default());
+    let live = Arc::new(LiveMethods::default());
     let table = if development.reloads {
-        Table::Live(live.clone())
+        MethodTable::Live(live.clone())
     } else {
-        built_in(methods).map_err(|error| error.to_string())?
+        static_table(methods).map_err(|error| error.to_string())?
     };
     let config = Config {
         shutdown_delay: config.shutdown_delay.min(LONGEST_DELAY),
@@ -123,8 +123,8 @@ async fn serve(
     let server =
         Server::with_table(table, config.clone(), Passwords::params()).await.map_err(|error| error.to_string())?;
     // The socket stays open when the server ends, for the one that takes its place.
-    let server = server.sharing_its_listener();
-    let Socket { listener, .. } = runtime::listen(&config).await?;
+    let server = server.with_inherited_listener();
+    let BoundListener { listener, .. } = runtime::listen(&config).await?;
     let system = |error: std::io::Error| error.to_string();
     let address = listener.local_addr().map_err(system)?;
     refuse_strangers(address.ip(), options)?;
@@ -149,7 +149,7 @@ async fn serve(
     if let Some(warning) = warning {
         lines.note(&warning);
     }
-    let follower = Follower {
+    let follower = DevLoop {
         application: application.clone(),
         reloader,
         watch,
@@ -165,7 +165,7 @@ async fn serve(
     let (told, restart) = oneshot::channel();
     std::thread::spawn(move || follower.follow(told));
 
-    let stop = runtime::told_to_stop().map_err(system)?;
+    let stop = runtime::shutdown_signal().map_err(system)?;
     let mut is_restart = false;
     let shutdown = async {
         tokio::select! {
@@ -176,16 +176,16 @@ async fn serve(
     };
     let listener = tokio::net::TcpListener::from_std(listener).map_err(system)?;
     server.run(listener, shutdown).await;
-    Ok(if is_restart { End::Restart(application, kept) } else { End::Stopped })
+    Ok(if is_restart { DevExit::Restart(application, kept) } else { DevExit::Stopped })
 }
 
 /// What follows the files.
-struct Follower {
+struct DevLoop {
     application: Application,
     /// None where methods are built in and any change wants a restart.
     reloader: Option<Reloader>,
     watch: Watch,
-    lines: Lines,
+    lines: DevTerminal,
     started: Instant,
     /// Whether all methods have been looked at once.
     is_ready: bool,
@@ -197,7 +197,7 @@ struct Follower {
     listens: bool,
 }
 
-impl Follower {
+impl DevLoop {
     /// Brings what is served in step with the files, again and again, until a restart has been prepared, which it tells.
     fn follow(mut self, told: oneshot::Sender<()>) {
         let mut changes = self.load(self.started);
@@ -273,7 +273,7 @@ impl Follower {
 
     /// Whether these are changes that only another program can hold.
     fn wants_build(&self, changes: &Changes) -> bool {
-        !changes.rest.is_empty() || (changes.methods && self.reloader.is_none())
+        !changes.requires_restart.is_empty() || (changes.methods && self.reloader.is_none())
     }
 
     /// Whether the time has come; says so if it has not.
@@ -281,7 +281,7 @@ impl Follower {
         if self.reloader.is_none() {
             return self.wants_build(changes);
         }
-        if let Some(file) = changes.rest.first() {
+        if let Some(file) = changes.requires_restart.first() {
             self.wants_restart = true;
             let file = file.strip_prefix(&self.application.directory).unwrap_or(file).display();
             if self.restarts {

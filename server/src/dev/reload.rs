@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use method_build::{MethodSources, Problem, Tree, TreeReader};
 use method_sdk::Method;
 
-use crate::call::live_methods::{Change, Live};
-use crate::dev::build::batch::{Batch, Made, Queue, SourcesByMethod, Work, split};
+use crate::call::live_methods::{Change, LiveMethods};
+use crate::dev::build::batch::{Batch, BuildRun, BuiltBatch, Queue, SourcesByMethod, split_by_content};
 use crate::dev::build::compiler::Compiler;
 use crate::dev::build::diagnostics::Diagnostic;
 
@@ -17,10 +17,10 @@ use crate::dev::build::diagnostics::Diagnostic;
 pub(super) struct Reloader {
     reader: TreeReader,
     compiler: Arc<Compiler>,
-    live: Arc<Live>,
+    live: Arc<LiveMethods>,
     /// Of each method that is served: the fingerprint of what it was compiled from.
     served: HashMap<String, u64>,
-    /// Of each method that did not compile: the fingerprint of what did not, and the files that were to blame.
+    /// Of each method that did not compile: the fingerprint of what did not, and the files that were to attribute_errors.
     failed: HashMap<String, (u64, BTreeSet<PathBuf>)>,
     /// What is wrong with files before rustc sees them.
     problems: BTreeSet<Problem>,
@@ -30,7 +30,7 @@ pub(super) struct Reloader {
 
 /// What has become of a change.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(super) struct ReloadReport {
     /// Methods that are new, or were compiled anew.
     pub(super) loaded: Vec<String>,
     /// Those of them that did not compile before.
@@ -40,7 +40,7 @@ pub(super) struct Report {
     /// Methods that are not there any more.
     pub(super) gone: Vec<String>,
     /// What does not compile.
-    pub(super) wrong: Vec<Wrong>,
+    pub(super) wrong: Vec<CompileFailure>,
     /// The time until all was compiled.
     pub(super) compile: Duration,
     /// The time that loading took.
@@ -53,7 +53,7 @@ pub(super) struct Report {
 
 /// Something that does not compile.
 #[derive(Debug)]
-pub(super) struct Wrong {
+pub(super) struct CompileFailure {
     /// The methods that are not what their files say because of it.
     pub(super) methods: Vec<String>,
     /// In rustc's words, with colours, or in ours.
@@ -64,7 +64,7 @@ pub(super) struct Wrong {
 const NONE: u64 = 0;
 
 impl Reloader {
-    pub(super) fn new(methods: &Path, compiler: Arc<Compiler>, live: Arc<Live>) -> Self {
+    pub(super) fn new(methods: &Path, compiler: Arc<Compiler>, live: Arc<LiveMethods>) -> Self {
         Reloader {
             reader: TreeReader::new(methods),
             compiler,
@@ -90,24 +90,24 @@ impl Reloader {
     ///
     /// # Errors
     /// A sentence: nothing can be compiled or loaded. What is served is what was.
-    pub(super) fn reload(&mut self, mut is_late: impl FnMut(usize, usize) -> bool) -> Result<Report, String> {
+    pub(super) fn reload(&mut self, mut is_late: impl FnMut(usize, usize) -> bool) -> Result<ReloadReport, String> {
         let tree = self.reader.read();
         let sources = tree.method_sources();
         let includes = sources.values().flat_map(|its_sources| &its_sources.includes).cloned().collect();
-        let mut report = Report { includes, ..Report::default() };
-        let wanted = self.settle(&tree, &sources, &mut report);
+        let mut report = ReloadReport { includes, ..ReloadReport::default() };
+        let wanted = self.apply_without_compiling(&tree, &sources, &mut report);
         let live = self.live.clone();
         // What has been edited is waited for by somebody; of the rest it is not known.
         let served: BTreeSet<&str> = self.methods().iter().map(|method| method.name).collect();
         let (edited, rest): (Batch<'_>, Batch<'_>) = wanted.iter().partition(|name| served.contains(**name));
-        let batches = [split(edited.into_iter()), split(rest.into_iter())].concat();
+        let batches = [split_by_content(edited.into_iter()), split_by_content(rest.into_iter())].concat();
         let queue = Queue::new(batches, &live);
         let compiler = self.compiler.clone();
-        let work = Work {
+        let work = BuildRun {
             tree: &tree,
             sources: &sources,
             compiler: &compiler,
-            aside: self.set_aside(&sources),
+            excluded: self.excluded_files(&sources),
             is_start: !self.has_started,
         };
 
@@ -133,14 +133,19 @@ impl Reloader {
         report.is_whole = left.is_empty();
         if report.is_whole && !self.has_started {
             self.has_started = true;
-            self.compiler.kept.forget_all_but(split(sources.keys().copied()).len());
+            self.compiler.kept.forget_all_but(split_by_content(sources.keys().copied()).len());
         }
         Ok(report)
     }
 
     /// What takes no compiler: methods that have gone, or are what they were, and files that rustc need not see to be wrong. Returns the
     /// names of those that are to be compiled.
-    fn settle<'a>(&mut self, tree: &Tree, sources: &SourcesByMethod<'a>, report: &mut Report) -> Batch<'a> {
+    fn apply_without_compiling<'a>(
+        &mut self,
+        tree: &Tree,
+        sources: &SourcesByMethod<'a>,
+        report: &mut ReloadReport,
+    ) -> Batch<'a> {
         let problems: BTreeSet<Problem> = tree.problems().cloned().collect();
         let wrong: BTreeMap<String, String> =
             problems.iter().filter_map(|problem| Some((name_of(&problem.file)?, problem.to_string()))).collect();
@@ -158,7 +163,7 @@ impl Reloader {
         }
         for problem in problems.difference(&self.problems) {
             let methods = name_of(&problem.file).into_iter().collect();
-            report.wrong.push(Wrong { methods, words: format!("error: {problem}\n") });
+            report.wrong.push(CompileFailure { methods, words: format!("error: {problem}\n") });
         }
         // No fingerprint: whatever the file says next is to be tried.
         let failed: Vec<_> = wrong.iter().map(|(name, words)| (name.clone(), format!("error: {words}"))).collect();
@@ -178,10 +183,10 @@ impl Reloader {
     }
 
     /// Serves what has been made of a batch, and remembers what does not compile.
-    fn take(&mut self, made: Made<'_>, tree: &Tree, sources: &SourcesByMethod<'_>, report: &mut Report) {
+    fn take(&mut self, made: BuiltBatch<'_>, tree: &Tree, sources: &SourcesByMethod<'_>, report: &mut ReloadReport) {
         report.load += made.load;
         for (methods, diagnostics) in &made.wrong {
-            self.blame(methods, tree, sources, diagnostics, report);
+            self.attribute_errors(methods, tree, sources, diagnostics, report);
         }
         self.serve(made.methods, tree, sources, report);
         if self.has_started && made.wrong.is_empty() {
@@ -190,7 +195,7 @@ impl Reloader {
     }
 
     /// The files that are known not to compile.
-    fn set_aside(&self, sources: &SourcesByMethod<'_>) -> BTreeSet<PathBuf> {
+    fn excluded_files(&self, sources: &SourcesByMethod<'_>) -> BTreeSet<PathBuf> {
         let own =
             self.failed.keys().filter_map(|name| sources.get(&**name)).map(|its_sources| its_sources.own.to_owned());
         let blamed = self.failed.values().flat_map(|(_, files)| files).cloned();
@@ -202,7 +207,7 @@ impl Reloader {
         methods: Vec<&'static Method>,
         tree: &Tree,
         sources: &SourcesByMethod<'_>,
-        report: &mut Report,
+        report: &mut ReloadReport,
     ) {
         for method in &methods {
             let name = method.name.to_owned();
@@ -228,13 +233,13 @@ impl Reloader {
     }
 
     /// Remembers that these methods have a part in what does not compile.
-    fn blame(
+    fn attribute_errors(
         &mut self,
         methods: &Batch<'_>,
         tree: &Tree,
         sources: &SourcesByMethod<'_>,
         diagnostics: &[Diagnostic],
-        report: &mut Report,
+        report: &mut ReloadReport,
     ) {
         let files: BTreeSet<PathBuf> = diagnostics.iter().flat_map(|it| &it.files).cloned().collect();
         let mut failed = Vec::new();
@@ -252,7 +257,7 @@ impl Reloader {
         }
         self.live.change(Change { failed, ..Change::default() });
         let words = diagnostics.iter().map(|it| it.rendered.as_str()).collect();
-        report.wrong.push(Wrong { methods: methods.iter().map(|name| (*name).to_owned()).collect(), words });
+        report.wrong.push(CompileFailure { methods: methods.iter().map(|name| (*name).to_owned()).collect(), words });
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::mpsc::Sender;
 
 use rustix::io::{FdFlags, fcntl_setfd};
 
-use super::watch::Signal;
+use super::watch::WatchEvent;
 use crate::dev::build::application::Application;
 
 /// Builds the application; what Cargo says goes to the terminal.
@@ -26,7 +26,7 @@ pub(super) fn rebuild(application: &Application) -> Result<(), String> {
 ///
 /// # Errors
 /// Only if that cannot be done.
-pub(super) fn become_new(application: &Application, listener: &TcpListener) -> Result<Infallible, String> {
+pub(super) fn exec_replacement(application: &Application, listener: &TcpListener) -> Result<Infallible, String> {
     fcntl_setfd(listener, FdFlags::empty()).map_err(|error| format!("cannot pass the socket on: {error}"))?;
     let error = Command::new(&application.program)
         .args(std::env::args_os().skip(1))
@@ -38,14 +38,14 @@ pub(super) fn become_new(application: &Application, listener: &TcpListener) -> R
 }
 
 /// Signals each line of standard input; not of a terminal that belongs to another job, which would stop this process.
-pub(super) fn listen_for_enter(sender: Sender<Signal>) {
+pub(super) fn listen_for_enter(sender: Sender<WatchEvent>) {
     let is_ours = || rustix::termios::tcgetpgrp(stdin()).is_ok_and(|group| group == rustix::process::getpgrp());
     if stdin().is_terminal() && !is_ours() {
         return;
     }
     std::thread::spawn(move || {
         for _ in stdin().lock().lines().map_while(Result::ok) {
-            if sender.send(Signal::Enter).is_err() {
+            if sender.send(WatchEvent::Enter).is_err() {
                 return;
             }
         }

@@ -11,7 +11,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::reload::{Report, Wrong};
+use super::reload::{CompileFailure, ReloadReport};
 use crate::log::PANIC;
 
 /// The target of events that are for the developer alone: their message is shown as it is.
@@ -31,15 +31,15 @@ const BOLD: &str = "1";
 
 /// How lines are written.
 #[derive(Clone, Copy)]
-pub(crate) struct Lines {
+pub(crate) struct DevTerminal {
     is_coloured: bool,
 }
 
-impl Lines {
+impl DevTerminal {
     /// As standard error can show them.
     pub(super) fn for_stderr() -> Self {
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Lines { is_coloured: std::io::stderr().is_terminal() && !no_color }
+        DevTerminal { is_coloured: std::io::stderr().is_terminal() && !no_color }
     }
 
     /// The first line.
@@ -62,17 +62,17 @@ impl Lines {
     }
 
     /// What does not compile.
-    pub(super) fn wrong(self, report: &Report) {
-        for Wrong { methods, words } in &report.wrong {
+    pub(super) fn wrong(self, report: &ReloadReport) {
+        for CompileFailure { methods, words } in &report.wrong {
             let who = if methods.is_empty() { "methods/".to_owned() } else { some(methods) };
             tracing::error!(target: DEV, "{}  does not compile\n{}", self.paint(RED, &who), self.words(words).trim_end());
         }
     }
 
     /// After a change: what has become of it.
-    pub(super) fn reloaded(self, report: &Report, took: Duration) {
+    pub(super) fn reloaded(self, report: &ReloadReport, took: Duration) {
         self.wrong(report);
-        let Report { loaded, recovered, restored, gone, compile, load, .. } = report;
+        let ReloadReport { loaded, recovered, restored, gone, compile, load, .. } = report;
         if !loaded.is_empty() {
             let verb = if loaded.iter().all(|name| recovered.contains(name)) {
                 "compiles again, reloaded"
@@ -141,7 +141,7 @@ fn some(names: &[String]) -> String {
     }
 }
 
-impl<S, N> FormatEvent<S, N> for Lines
+impl<S, N> FormatEvent<S, N> for DevTerminal
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,

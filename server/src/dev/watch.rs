@@ -21,7 +21,7 @@ const LONGEST: Duration = Duration::from_millis(500);
 const POLL: Duration = Duration::from_millis(300);
 
 /// What the thread that reloads waits for.
-pub(super) enum Signal {
+pub(super) enum WatchEvent {
     /// Something happened to files.
     Files(notify::Result<Event>),
     /// Whoever sits before the terminal has pressed Enter.
@@ -34,7 +34,7 @@ pub(super) struct Changes {
     /// Something in the folder of methods, perhaps.
     pub(super) methods: bool,
     /// Files of the server, the SDK or the application's own that are not what they were when the process started.
-    pub(super) rest: BTreeSet<PathBuf>,
+    pub(super) requires_restart: BTreeSet<PathBuf>,
     pub(super) enter: bool,
     /// When the first of it was heard of.
     pub(super) since: Option<Instant>,
@@ -44,7 +44,7 @@ pub(super) struct Changes {
 
 impl Changes {
     /// How long to wait for more; `None` if there is nothing yet, and so no end to wait for.
-    fn patience(&self) -> Option<Duration> {
+    fn debounce_remaining(&self) -> Option<Duration> {
         let until = (self.latest? + QUIET).min(self.since? + LONGEST);
         Some(until.saturating_duration_since(Instant::now()))
     }
@@ -53,8 +53,8 @@ impl Changes {
 /// Watches an application's files.
 pub(super) struct Watch {
     watcher: Box<dyn Watcher + Send>,
-    signals: Receiver<Signal>,
-    sender: Sender<Signal>,
+    signals: Receiver<WatchEvent>,
+    sender: Sender<WatchEvent>,
     methods: PathBuf,
     /// Files elsewhere that methods include.
     includes: BTreeSet<PathBuf>,
@@ -65,7 +65,7 @@ pub(super) struct Watch {
     /// The content of files outside the folder of methods, as this process was built from them.
     rest: BTreeMap<PathBuf, Option<u64>>,
     /// Of those that have changed, what was told last.
-    told: BTreeMap<PathBuf, Option<u64>>,
+    last_reported: BTreeMap<PathBuf, Option<u64>>,
 }
 
 impl Watch {
@@ -91,7 +91,7 @@ impl Watch {
             sources: Vec::new(),
             began,
             rest: BTreeMap::new(),
-            told: BTreeMap::new(),
+            last_reported: BTreeMap::new(),
         };
         (watch, warning)
     }
@@ -133,7 +133,7 @@ impl Watch {
     }
 
     /// For a thread that has something to say to whoever waits.
-    pub(super) fn sender(&self) -> Sender<Signal> {
+    pub(super) fn sender(&self) -> Sender<WatchEvent> {
         self.sender.clone()
     }
 
@@ -142,7 +142,7 @@ impl Watch {
     /// A log or a database beside the methods that is written all the time is no reason to wait any longer.
     pub(super) fn next(&mut self, mut changes: Changes) -> Changes {
         while !changes.enter {
-            let signal = match changes.patience() {
+            let signal = match changes.debounce_remaining() {
                 None => self.signals.recv().expect("there is a sender beside it"),
                 Some(Duration::ZERO) => break,
                 Some(left) => match self.signals.recv_timeout(left) {
@@ -159,12 +159,12 @@ impl Watch {
         changes
     }
 
-    fn take(&mut self, signal: Signal, changes: &mut Changes) {
+    fn take(&mut self, signal: WatchEvent, changes: &mut Changes) {
         let event = match signal {
-            Signal::Files(Ok(event)) => event,
+            WatchEvent::Files(Ok(event)) => event,
             // What was lost may have been anything.
-            Signal::Files(Err(_)) => Event::new(EventKind::Any).set_flag(notify::event::Flag::Rescan),
-            Signal::Enter => {
+            WatchEvent::Files(Err(_)) => Event::new(EventKind::Any).set_flag(notify::event::Flag::Rescan),
+            WatchEvent::Enter => {
                 changes.enter = true;
                 return;
             }
@@ -183,8 +183,8 @@ impl Watch {
             } else if self.is_of_rest(path) {
                 is_ours = true;
                 let (built, now) = (self.rest.get(path).copied().flatten(), content(path));
-                if now != self.told.insert(path.clone(), now).unwrap_or(built) && now != built {
-                    changes.rest.insert(path.clone());
+                if now != self.last_reported.insert(path.clone(), now).unwrap_or(built) && now != built {
+                    changes.requires_restart.insert(path.clone());
                 }
             }
         }
@@ -206,7 +206,7 @@ impl Watch {
         self.rest.insert(file.to_owned(), if is_later { None } else { content(file) });
         if is_later {
             let event = Event::new(EventKind::Any).add_path(file.to_owned());
-            let _ = self.sender.send(Signal::Files(Ok(event)));
+            let _ = self.sender.send(WatchEvent::Files(Ok(event)));
         }
     }
 }
@@ -223,21 +223,21 @@ fn content(file: &Path) -> Option<u64> {
     Some(hasher.finish())
 }
 
-fn handler(sender: &Sender<Signal>) -> impl Fn(notify::Result<Event>) + Send + 'static {
+fn handler(sender: &Sender<WatchEvent>) -> impl Fn(notify::Result<Event>) + Send + 'static {
     let sender = sender.clone();
     move |event| {
         // Nobody listens any more when the server ends.
-        let _ = sender.send(Signal::Files(event));
+        let _ = sender.send(WatchEvent::Files(event));
     }
 }
 
-fn watcher(sender: &Sender<Signal>, application: &Path) -> notify::Result<Box<dyn Watcher + Send>> {
+fn watcher(sender: &Sender<WatchEvent>, application: &Path) -> notify::Result<Box<dyn Watcher + Send>> {
     let mut watcher = RecommendedWatcher::new(handler(sender), Config::default())?;
     begin(&mut watcher, application)?;
     Ok(Box::new(watcher))
 }
 
-fn poller(sender: &Sender<Signal>, application: &Path) -> Box<dyn Watcher + Send> {
+fn poller(sender: &Sender<WatchEvent>, application: &Path) -> Box<dyn Watcher + Send> {
     let config = Config::default().with_poll_interval(POLL).with_compare_contents(true);
     let mut watcher = PollWatcher::new(handler(sender), config).expect("a thread can be started");
     let _ = begin(&mut watcher, application);
@@ -260,10 +260,10 @@ mod tests {
         let application = tempfile::tempdir().expect("a folder can be made");
         let (mut watch, _) = Watch::new(application.path());
         let written =
-            |file: &str| Signal::Files(Ok(Event::new(EventKind::Any).add_path(application.path().join(file))));
+            |file: &str| WatchEvent::Files(Ok(Event::new(EventKind::Any).add_path(application.path().join(file))));
         let mut changes = Changes::default();
         watch.take(written("simpleapi.db-wal"), &mut changes);
-        assert!(changes.patience().is_none() && !changes.methods, "{changes:?}");
+        assert!(changes.debounce_remaining().is_none() && !changes.methods, "{changes:?}");
         watch.take(written("methods/account/login.rs"), &mut changes);
         let first = changes.latest;
         assert!(first.is_some() && changes.methods, "{changes:?}");

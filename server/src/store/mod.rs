@@ -1,4 +1,4 @@
-//! Where accounts and sessions are kept: rows in, rows out. The rules are in `accounts.rs`.
+//! Where accounts and sessions are idle: rows in, rows out. The rules are in `accounts.rs`.
 
 #[cfg(feature = "mongodb")]
 pub(crate) mod mongodb;
@@ -17,7 +17,7 @@ use crate::config::{Config, Database};
 /// What a row keeps instead of a session's id: the SHA-256 of it.
 pub(crate) type SessionHash = [u8; 32];
 
-/// A session to be kept.
+/// A session to be idle.
 pub(crate) struct NewSession<'a> {
     pub(crate) hash: SessionHash,
     pub(crate) user_id: &'a str,
@@ -27,7 +27,7 @@ pub(crate) struct NewSession<'a> {
     pub(crate) expires: i64,
 }
 
-/// A session as it is kept.
+/// A session as it is idle.
 pub(crate) struct SessionRow {
     pub(crate) user_id: String,
     pub(crate) expires: i64,
@@ -61,10 +61,10 @@ pub(crate) trait Store: Send + Sync {
     fn connection(&self) -> &DatabaseHandle;
 
     /// What the database is and where, for the log; without a password.
-    fn place(&self) -> &str;
+    fn describe(&self) -> &str;
 
     /// Brings the schema up to date. Every other call does that first, until it has once been done.
-    async fn prepare(&self) -> Result<()>;
+    async fn migrate_now(&self) -> Result<()>;
 
     /// Whether the database answers.
     async fn ping(&self) -> Result<()>;
@@ -116,13 +116,13 @@ pub(crate) trait Store: Send + Sync {
     async fn save_state(&self, hash: &SessionHash, version: i64, state: &str) -> Result<bool>;
 
     /// Ends a session.
-    async fn end_session(&self, hash: &SessionHash) -> Result<()>;
+    async fn delete_session(&self, hash: &SessionHash) -> Result<()>;
 
     /// Ends all sessions of an account.
-    async fn end_sessions(&self, user_id: &str) -> Result<()>;
+    async fn delete_sessions(&self, user_id: &str) -> Result<()>;
 
     /// Removes sessions that have expired at `now`, a bounded number at a time; answers how many.
-    async fn remove_expired(&self, now: i64) -> Result<u64>;
+    async fn delete_expired(&self, now: i64) -> Result<u64>;
 
     /// Lets go of the database, after what is under way.
     async fn close(&self);
@@ -130,7 +130,7 @@ pub(crate) trait Store: Send + Sync {
 
 /// Why a server cannot start on this database.
 #[derive(Debug, Error)]
-pub enum OpenError {
+pub enum StoreError {
     /// A database that this build was made without.
     #[error("this build is without {name}; it has {kinds}: name one with --database, or build with the feature `{name}`", name = .0.name(), kinds = method_sdk::Database::KINDS.join(", "))]
     NotBuilt(Database),
@@ -138,19 +138,19 @@ pub enum OpenError {
     #[error("{0}")]
     Configuration(String),
     /// The database refuses the server.
-    #[error("cannot use the database {place}: {cause}")]
+    #[error("cannot use the database {description}: {cause}")]
     Refused {
         /// What it is and where.
-        place: String,
+        description: String,
         /// What the database says.
         cause: String,
     },
 }
 
-impl OpenError {
+impl StoreError {
     /// What stands in the way, in the words of the log.
     pub(crate) fn refused(store: &dyn Store, error: &Error) -> Self {
-        OpenError::Refused { place: store.place().to_owned(), cause: cause(error) }
+        StoreError::Refused { description: store.describe().to_owned(), cause: cause(error) }
     }
 }
 
@@ -161,7 +161,7 @@ fn cause(error: &Error) -> String {
 
 /// Opens the database that the configuration names and brings its schema up to date. One that is elsewhere may be away: then
 /// every call answers 1016, and the first that finds it brings the schema up to date.
-pub(crate) async fn open(config: &Config) -> Result<Box<dyn Store>, OpenError> {
+pub(crate) async fn open(config: &Config) -> Result<Box<dyn Store>, StoreError> {
     let store: Box<dyn Store> = match config.database {
         #[cfg(feature = "mongodb")]
         Database::Mongodb => mongodb::open(config).await?,
@@ -172,17 +172,17 @@ pub(crate) async fn open(config: &Config) -> Result<Box<dyn Store>, OpenError> {
         #[cfg(feature = "sqlite")]
         Database::Sqlite => sql::sqlite::open(config),
         #[allow(unreachable_patterns, reason = "in a build with all databases there is no other")]
-        other => return Err(OpenError::NotBuilt(other)),
+        other => return Err(StoreError::NotBuilt(other)),
     };
-    match store.prepare().await {
+    match store.migrate_now().await {
         Err(error) if is_away(&error) && config.database != Database::Sqlite => {
-            let place = store.place();
+            let description = store.describe();
             tracing::warn!(
-                "the database {place} is away, and until it is back calls that need it answer 1016: {}",
+                "the database {description} is away, and until it is back calls that need it answer 1016: {}",
                 cause(&error)
             );
         }
-        Err(error) => return Err(OpenError::refused(&*store, &error)),
+        Err(error) => return Err(StoreError::refused(&*store, &error)),
         Ok(()) => {}
     }
     Ok(store)
@@ -193,24 +193,24 @@ fn is_away(error: &Error) -> bool {
 }
 
 /// What stands before every use of a database: its schema is up to date, and what takes too long is given up.
-struct Gate {
+struct DatabaseGuard {
     prepared: OnceCell<()>,
     timeout: Duration,
 }
 
-impl Gate {
+impl DatabaseGuard {
     fn new(config: &Config) -> Self {
-        Gate { prepared: OnceCell::new(), timeout: config.database_timeout }
+        DatabaseGuard { prepared: OnceCell::new(), timeout: config.database_timeout }
     }
 
-    /// Does this work, after `prepare` if that has not yet been done, within the time there is for both.
+    /// Does this work, after `migrate_now` if that has not yet been done, within the time there is for both.
     async fn pass<T>(
         &self,
-        prepare: impl Future<Output = Result<()>>,
+        migrate_now: impl Future<Output = Result<()>>,
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         let both = async {
-            self.prepared.get_or_try_init(|| prepare).await?;
+            self.prepared.get_or_try_init(|| migrate_now).await?;
             work.await
         };
         tokio::time::timeout(self.timeout, both).await.unwrap_or_else(|_| {

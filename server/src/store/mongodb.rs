@@ -14,8 +14,8 @@ use mongodb::options::{ClientOptions, ServerAddress};
 use mongodb::{Client, Collection, Database, IndexModel};
 
 use super::{
-    AccountRow, EXPIRED_AT_A_TIME, Gate, NewSession, NewerSchema, OpenError, SIGNATURE_VERSION, SessionHash,
-    SessionRow, Store, connect_timeout,
+    AccountRow, DatabaseGuard, EXPIRED_AT_A_TIME, NewSession, NewerSchema, SIGNATURE_VERSION, SessionHash, SessionRow,
+    Store, StoreError, connect_timeout,
 };
 use crate::config::Config;
 
@@ -26,7 +26,7 @@ const SCHEMA: i64 = 1;
 const DUPLICATE_KEY: i32 = 11000;
 
 /// The collections have names of their own: `accounts` and `sessions` of the same database may be an ancestor's.
-struct Mongodb {
+struct MongoStore {
     /// `_id` is the user id: the index that every collection has decides who is first, and compares bytes.
     accounts: Collection<Document>,
     /// `_id` is the session's hash.
@@ -34,15 +34,15 @@ struct Mongodb {
     schema: Collection<Document>,
     client: Client,
     connection: DatabaseHandle,
-    place: String,
-    gate: Gate,
+    description: String,
+    guard: DatabaseGuard,
 }
 
-pub(super) async fn open(config: &Config) -> Result<Box<dyn Store>, OpenError> {
+pub(super) async fn open(config: &Config) -> Result<Box<dyn Store>, StoreError> {
     let mut options = match &config.mongodb_url {
         Some(url) => ClientOptions::parse(url.expose())
             .await
-            .map_err(|error| OpenError::Configuration(format!("mongodb_url {}", unreadable(&error))))?,
+            .map_err(|error| StoreError::Configuration(format!("mongodb_url {}", unreadable(&error))))?,
         None => {
             let (host, port) = (config.mongodb_host.clone(), Some(config.mongodb_port));
             ClientOptions::builder().hosts(vec![ServerAddress::Tcp { host, port }]).build()
@@ -56,16 +56,16 @@ pub(super) async fn open(config: &Config) -> Result<Box<dyn Store>, OpenError> {
     options.heartbeat_freq.get_or_insert(Duration::from_secs(1));
     let hosts = options.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     let name = options.default_database.clone().unwrap_or_else(|| config.mongodb_database.clone());
-    let client = Client::with_options(options).map_err(|error| OpenError::Configuration(error.to_string()))?;
+    let client = Client::with_options(options).map_err(|error| StoreError::Configuration(error.to_string()))?;
     let database: Database = client.database(&name);
-    Ok(Box::new(Mongodb {
+    Ok(Box::new(MongoStore {
         accounts: database.collection("simpleapi_accounts"),
         sessions: database.collection("simpleapi_sessions"),
         schema: database.collection("simpleapi_schema"),
         client,
         connection: DatabaseHandle::new(method_sdk::Database::Mongodb(database)),
-        place: format!("mongodb {name} at {hosts}"),
-        gate: Gate::new(config),
+        description: format!("mongodb {name} at {hosts}"),
+        guard: DatabaseGuard::new(config),
     }))
 }
 
@@ -79,9 +79,9 @@ pub(crate) fn unreadable(error: &Error) -> String {
     }
 }
 
-impl Mongodb {
+impl MongoStore {
     async fn with<T>(&self, work: impl Future<Output = mongodb::error::Result<T>>) -> Result<T> {
-        self.gate.pass(self.migrate(), async { Ok(work.await?) }).await
+        self.guard.pass(self.migrate(), async { Ok(work.await?) }).await
     }
 
     async fn migrate(&self) -> Result<()> {
@@ -115,11 +115,11 @@ impl Mongodb {
         self.sessions.insert_one(document).await.map(drop)
     }
 
-    async fn end_session(&self, hash: &SessionHash) -> mongodb::error::Result<()> {
+    async fn delete_session(&self, hash: &SessionHash) -> mongodb::error::Result<()> {
         self.sessions.delete_one(doc! { "_id": id(hash) }).await.map(drop)
     }
 
-    async fn end_sessions(&self, user_id: &str) -> mongodb::error::Result<()> {
+    async fn delete_sessions(&self, user_id: &str) -> mongodb::error::Result<()> {
         self.sessions.delete_many(doc! { "user_id": user_id }).await.map(drop)
     }
 
@@ -149,16 +149,16 @@ fn malformed(error: mongodb::bson::error::Error) -> Error {
 }
 
 #[async_trait]
-impl Store for Mongodb {
+impl Store for MongoStore {
     fn connection(&self) -> &DatabaseHandle {
         &self.connection
     }
 
-    fn place(&self) -> &str {
-        &self.place
+    fn describe(&self) -> &str {
+        &self.description
     }
 
-    async fn prepare(&self) -> Result<()> {
+    async fn migrate_now(&self) -> Result<()> {
         self.with(async { Ok(()) }).await
     }
 
@@ -182,7 +182,7 @@ impl Store for Mongodb {
             match self.accounts.insert_one(account).await {
                 Err(error) if is_duplicate(&error) => {
                     if let Some(session) = session {
-                        self.end_session(&session.hash).await?;
+                        self.delete_session(&session.hash).await?;
                     }
                     Ok(false)
                 }
@@ -216,11 +216,11 @@ impl Store for Mongodb {
             if !self.has_password_hash(user_id, old).await? {
                 return Ok(false);
             }
-            self.end_sessions(user_id).await?;
+            self.delete_sessions(user_id).await?;
             if !self.set_password_hash(user_id, old, new).await? {
                 return Ok(false);
             }
-            self.end_sessions(user_id).await?;
+            self.delete_sessions(user_id).await?;
             if let Some(session) = session {
                 self.insert_session(session).await?;
             }
@@ -232,7 +232,7 @@ impl Store for Mongodb {
     async fn delete_account(&self, user_id: &str) -> Result<bool> {
         self.with(async {
             let deleted = self.accounts.delete_one(doc! { "_id": user_id }).await?.deleted_count == 1;
-            self.end_sessions(user_id).await?;
+            self.delete_sessions(user_id).await?;
             Ok(deleted)
         })
         .await
@@ -264,7 +264,7 @@ impl Store for Mongodb {
         self.with(async {
             self.insert_session(session).await?;
             if !self.has_password_hash(session.user_id, password_hash).await? {
-                self.end_session(&session.hash).await?;
+                self.delete_session(&session.hash).await?;
                 return Ok(false);
             }
             if let Some(replaces) = replaces {
@@ -300,15 +300,15 @@ impl Store for Mongodb {
         .await
     }
 
-    async fn end_session(&self, hash: &SessionHash) -> Result<()> {
-        self.with(self.end_session(hash)).await
+    async fn delete_session(&self, hash: &SessionHash) -> Result<()> {
+        self.with(self.delete_session(hash)).await
     }
 
-    async fn end_sessions(&self, user_id: &str) -> Result<()> {
-        self.with(self.end_sessions(user_id)).await
+    async fn delete_sessions(&self, user_id: &str) -> Result<()> {
+        self.with(self.delete_sessions(user_id)).await
     }
 
-    async fn remove_expired(&self, now: i64) -> Result<u64> {
+    async fn delete_expired(&self, now: i64) -> Result<u64> {
         self.with(async {
             let expired = doc! { "expires": { "$lte": now } };
             let mut cursor = self.sessions.find(expired).projection(doc! { "_id": 1 }).limit(EXPIRED_AT_A_TIME).await?;

@@ -18,9 +18,9 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tower_service::Service as _;
 
-use crate::transport::guard::{Arrival, Held, MAX_CALLS, Shared, Stop};
-use crate::transport::http::{self, Front};
-use crate::transport::limits::Place;
+use crate::transport::guard::{ConnectionState, GuardedBody, MAX_CALLS, RequestGuard, Shutdown};
+use crate::transport::http::{self, AppState};
+use crate::transport::limits::ConnectionPermit;
 
 /// The bytes that an HTTP/2 client with prior knowledge begins with (RFC 9113, 3.4).
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -33,14 +33,20 @@ const MAX_HTTP2_HEADER_BYTES: u32 = 16 * 1024;
 const LATE_FIRST_BYTE: Duration = Duration::from_millis(500);
 
 /// Serves a connection to its end.
-pub(crate) async fn connection(stream: TcpStream, peer: IpAddr, place: Place, front: Arc<Front>, stop: Stop) {
-    let config = &front.config;
+pub(crate) async fn serve_connection(
+    stream: TcpStream,
+    peer: IpAddr,
+    permit: ConnectionPermit,
+    state: Arc<AppState>,
+    shutdown: Shutdown,
+) {
+    let config = &state.config;
     let late = async {
-        stop.closing.cancelled().await;
+        shutdown.closing.cancelled().await;
         sleep(LATE_FIRST_BYTE).await;
     };
     let is_http2 = tokio::select! {
-        first = timeout(config.first_byte_timeout, is_http2(&stream)) => match first {
+        first = timeout(config.first_byte_timeout, sniff_http2(&stream)) => match first {
             Ok(Ok(is_http2)) => is_http2,
             _ => return,
         },
@@ -52,11 +58,11 @@ pub(crate) async fn connection(stream: TcpStream, peer: IpAddr, place: Place, fr
     // A client that takes nothing for so long is not reading its answer.
     stream.set_write_timeout(Some(idle_timeout));
     let io = TokioIo::new(Box::pin(stream));
-    let shared = Shared::new(peer, stop.clone(), place);
-    let warp = warp::service(http::filter(front.clone()));
+    let connection_state = ConnectionState::new(peer, shutdown.clone(), permit);
+    let warp = warp::service(http::filter(state.clone()));
     let service = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
-        let arrival = Arrival::new(request.version(), shared.clone());
-        request.extensions_mut().insert(arrival.clone());
+        let guard = RequestGuard::new(request.version(), connection_state.clone());
+        request.extensions_mut().insert(guard.clone());
         // CONNECT names no path, and warp panics without one.
         if request.uri().path_and_query().is_none() {
             *request.uri_mut() = Uri::from_static("/");
@@ -64,10 +70,10 @@ pub(crate) async fn connection(stream: TcpStream, peer: IpAddr, place: Place, fr
         let answer = warp.clone().call(request);
         async move {
             let mut answer = answer.await?;
-            if arrival.version < Version::HTTP_2 && arrival.is_leaving() {
+            if guard.version < Version::HTTP_2 && guard.is_draining() {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok::<_, Infallible>(answer.map(|body| Held { body, _arrival: arrival }))
+            Ok::<_, Infallible>(answer.map(|body| GuardedBody { body, _guard: guard }))
         }
     });
 
@@ -79,12 +85,12 @@ pub(crate) async fn connection(stream: TcpStream, peer: IpAddr, place: Place, fr
             .serve_connection(io, service);
         let leave = async {
             tokio::select! {
-                () = stop.leaving.cancelled() => {}
-                () = idle(&shared, idle_timeout) => {}
+                () = shutdown.draining.cancelled() => {}
+                () = idle(&connection_state, idle_timeout) => {}
             }
         };
-        let give_up = idle(&shared, idle_timeout);
-        until_end(connection, leave, |connection| connection.graceful_shutdown(), give_up).await;
+        let give_up = idle(&connection_state, idle_timeout);
+        drive(connection, leave, |connection| connection.graceful_shutdown(), give_up).await;
     } else {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -92,12 +98,12 @@ pub(crate) async fn connection(stream: TcpStream, peer: IpAddr, place: Place, fr
             .max_buf_size(MAX_HEAD_BYTES)
             .serve_connection(io, service);
         let give_up = std::future::pending();
-        until_end(connection, stop.closing.cancelled(), |connection| connection.graceful_shutdown(), give_up).await;
+        drive(connection, shutdown.closing.cancelled(), |connection| connection.graceful_shutdown(), give_up).await;
     }
 }
 
 /// Drives a connection to its end, asks it to end when `leave` resolves, and drops it when `give_up` does after that.
-async fn until_end<C: Future<Output = hyper::Result<()>>>(
+async fn drive<C: Future<Output = hyper::Result<()>>>(
     connection: C,
     leave: impl Future<Output = ()>,
     shut_down: impl FnOnce(Pin<&mut C>),
@@ -123,7 +129,7 @@ async fn until_end<C: Future<Output = hyper::Result<()>>>(
 }
 
 /// Whether the first bytes are HTTP/2's. They stay in the socket.
-async fn is_http2(stream: &TcpStream) -> io::Result<bool> {
+async fn sniff_http2(stream: &TcpStream) -> io::Result<bool> {
     let mut first = [0; HTTP2_PREFACE.len()];
     let mut wait = Duration::from_millis(5);
     loop {
@@ -141,7 +147,7 @@ async fn is_http2(stream: &TcpStream) -> io::Result<bool> {
 }
 
 /// Resolves when a connection has had nothing to do for the whole of `limit`.
-async fn idle(connection: &Shared, limit: Duration) {
+async fn idle(connection: &ConnectionState, limit: Duration) {
     // Looks at ten moments in each period: HTTP/2 has no timer of its own for this.
     let step = (limit / 10).max(Duration::from_millis(1));
     let mut idle_since = Instant::now();

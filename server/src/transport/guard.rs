@@ -10,32 +10,32 @@ use http::Version;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio_util::sync::CancellationToken;
 
-use crate::transport::limits::Place;
+use crate::transport::limits::ConnectionPermit;
 
 /// Calls of one connection that may go on at once, and so the HTTP/2 streams that it may open.
 pub(crate) const MAX_CALLS: u32 = 128;
 
 /// How a server ends: first it says that it is leaving, then it closes.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Stop {
+pub(crate) struct Shutdown {
     /// Answers say `connection: close`, and `/readyz` says no.
-    pub(crate) leaving: CancellationToken,
+    pub(crate) draining: CancellationToken,
     /// Nothing new is accepted; connections end with what they have under way.
     pub(crate) closing: CancellationToken,
 }
 
 /// What the requests of one connection share. It outlives the connection as long as one of its calls goes on: a client that leaves
 /// does not get its place back before that.
-pub(crate) struct Shared {
+pub(crate) struct ConnectionState {
     peer: IpAddr,
-    stop: Stop,
+    shutdown: Shutdown,
     at_work: AtomicUsize,
-    _place: Place,
+    _permit: ConnectionPermit,
 }
 
-impl Shared {
-    pub(crate) fn new(peer: IpAddr, stop: Stop, place: Place) -> Arc<Self> {
-        Arc::new(Shared { peer, stop, at_work: AtomicUsize::new(0), _place: place })
+impl ConnectionState {
+    pub(crate) fn new(peer: IpAddr, shutdown: Shutdown, permit: ConnectionPermit) -> Arc<Self> {
+        Arc::new(ConnectionState { peer, shutdown, at_work: AtomicUsize::new(0), _permit: permit })
     }
 
     /// Whether any request is being answered, or any call of the connection goes on.
@@ -46,43 +46,43 @@ impl Shared {
 
 /// What a request knows of its connection. As long as it lives, the connection is at work: until the last byte of the answer, and until
 /// the end of the call.
-pub(crate) struct Arrival {
+pub(crate) struct RequestGuard {
     pub(crate) version: Version,
     /// More calls of this connection go on than it may have: those of HTTP/2 streams that the client has reset count too.
     pub(crate) is_one_too_many: bool,
-    shared: Arc<Shared>,
+    connection: Arc<ConnectionState>,
 }
 
-impl Arrival {
+impl RequestGuard {
     /// The address at the other end of the socket.
     pub(crate) fn peer(&self) -> IpAddr {
-        self.shared.peer
+        self.connection.peer
     }
 
     /// Whether the server is about to stop.
-    pub(crate) fn is_leaving(&self) -> bool {
-        self.shared.stop.leaving.is_cancelled()
+    pub(crate) fn is_draining(&self) -> bool {
+        self.connection.shutdown.draining.is_cancelled()
     }
 
-    pub(crate) fn new(version: Version, shared: Arc<Shared>) -> Arc<Self> {
-        let others = shared.at_work.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Arrival { version, is_one_too_many: others >= MAX_CALLS as usize, shared })
+    pub(crate) fn new(version: Version, connection: Arc<ConnectionState>) -> Arc<Self> {
+        let others = connection.at_work.fetch_add(1, Ordering::Relaxed);
+        Arc::new(RequestGuard { version, is_one_too_many: others >= MAX_CALLS as usize, connection })
     }
 }
 
-impl Drop for Arrival {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
-        self.shared.at_work.fetch_sub(1, Ordering::Relaxed);
+        self.connection.at_work.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// The body of an answer, which keeps its connection at work.
-pub(crate) struct Held<B> {
+pub(crate) struct GuardedBody<B> {
     pub(crate) body: B,
-    pub(crate) _arrival: Arc<Arrival>,
+    pub(crate) _guard: Arc<RequestGuard>,
 }
 
-impl<B: Body + Unpin> Body for Held<B> {
+impl<B: Body + Unpin> Body for GuardedBody<B> {
     type Data = B::Data;
     type Error = B::Error;
 

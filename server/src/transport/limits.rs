@@ -10,34 +10,39 @@ use crate::config::Config;
 use crate::transport::http::forwarded;
 
 /// The places of a server.
-pub(crate) struct Places {
+pub(crate) struct ConnectionLimiter {
     all: Arc<Semaphore>,
     taken: Arc<Mutex<HashMap<IpAddr, u32>>>,
 }
 
 /// A connection's place, given back when it is dropped.
-pub(crate) struct Place {
+pub(crate) struct ConnectionPermit {
     address: Option<IpAddr>,
     taken: Arc<Mutex<HashMap<IpAddr, u32>>>,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Places {
+impl ConnectionLimiter {
     pub(crate) fn new(config: &Config) -> Self {
-        Places { all: Arc::new(Semaphore::new(config.max_connections as usize)), taken: Arc::default() }
+        ConnectionLimiter { all: Arc::new(Semaphore::new(config.max_connections as usize)), taken: Arc::default() }
     }
 
     /// Waits until there is room for one more connection, from wherever.
-    pub(crate) async fn free(&self) -> OwnedSemaphorePermit {
+    pub(crate) async fn acquire(&self) -> OwnedSemaphorePermit {
         self.all.clone().acquire_owned().await.expect("the semaphore is never closed")
     }
 
     /// The place of a connection from this address; `None` if it has as many as it may have.
-    pub(crate) fn take(&self, address: IpAddr, permit: OwnedSemaphorePermit, config: &Config) -> Option<Place> {
+    pub(crate) fn admit(
+        &self,
+        address: IpAddr,
+        permit: OwnedSemaphorePermit,
+        config: &Config,
+    ) -> Option<ConnectionPermit> {
         let taken = self.taken.clone();
         // All clients behind a trusted proxy share its address.
         if forwarded::is_trusted(address, &config.trusted_proxies) {
-            return Some(Place { address: None, taken, _permit: permit });
+            return Some(ConnectionPermit { address: None, taken, _permit: permit });
         }
         let mut counts = taken.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(address).or_default();
@@ -46,11 +51,11 @@ impl Places {
         }
         *count += 1;
         drop(counts);
-        Some(Place { address: Some(address), taken, _permit: permit })
+        Some(ConnectionPermit { address: Some(address), taken, _permit: permit })
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let Some(address) = self.address else { return };
         let mut counts = self.taken.lock().unwrap_or_else(PoisonError::into_inner);

@@ -13,50 +13,55 @@ use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
-use crate::transport::connection::connection;
-use crate::transport::guard::Stop;
-use crate::transport::http::Front;
-use crate::transport::limits::Places;
+use crate::transport::connection::serve_connection;
+use crate::transport::guard::Shutdown;
+use crate::transport::http::AppState;
+use crate::transport::limits::ConnectionLimiter;
 
 /// Once the listener takes no new connections, those that are being opened get this long to be whole: one round trip and a bit.
 const HANDSHAKES: Duration = Duration::from_millis(200);
 
 /// Serves until `shutdown` resolves and what is in flight then has ended, or `drain_timeout` has passed. A listener that is `shared`
 /// stays open in another process, and what comes to it from then on waits for whoever accepts next.
-pub(crate) async fn run(listener: TcpListener, shared: bool, front: Arc<Front>, shutdown: impl Future<Output = ()>) {
-    let stop = Stop::default();
-    let connections = Connections {
-        places: Places::new(&front.config),
+pub(crate) async fn run(
+    listener: TcpListener,
+    is_inherited: bool,
+    state: Arc<AppState>,
+    shutdown: impl Future<Output = ()>,
+) {
+    let phases = Shutdown::default();
+    let connections = Acceptor {
+        limiter: ConnectionLimiter::new(&state.config),
         tasks: TaskTracker::new(),
-        stop: stop.clone(),
-        front: front.clone(),
+        shutdown: phases.clone(),
+        state: state.clone(),
     };
-    let delay = front.config.shutdown_delay;
-    let told_to_stop = async {
+    let delay = state.config.shutdown_delay;
+    let drain_delay = async {
         shutdown.await;
         tracing::info!("stopping: accepting for {delay:?} more, so that load balancers notice");
-        stop.leaving.cancel();
+        phases.draining.cancel();
         sleep(delay).await;
     };
     tokio::select! {
         () = connections.accept(&listener) => {}
-        () = told_to_stop => {}
+        () = drain_delay => {}
     }
 
-    if !shared {
-        refuse_new(&listener);
+    if !is_inherited {
+        drop_new_syns(&listener);
         let _ = timeout(HANDSHAKES, connections.accept(&listener)).await;
     }
     drop(listener);
-    stop.closing.cancel();
-    front.detached.close();
+    phases.closing.cancel();
+    state.detached.close();
     connections.tasks.close();
 
     let drained = async {
         connections.tasks.wait().await;
-        front.detached.ended().await;
+        state.detached.ended().await;
     };
-    match timeout(front.config.drain_timeout, drained).await {
+    match timeout(state.config.drain_timeout, drained).await {
         Ok(()) => tracing::info!("stopped: everything in flight has ended"),
         Err(_) => tracing::warn!(connections = connections.tasks.len(), "stopped: what was still in flight is cut off"),
     }
@@ -65,7 +70,7 @@ pub(crate) async fn run(listener: TcpListener, shared: bool, front: Arc<Front>, 
 /// Lets no new connection begin, while those that have begun get through: a handshake that the client holds for done must not
 /// end in a reset. Where this cannot be done, only that is lost.
 #[cfg(target_os = "linux")]
-fn refuse_new(listener: &TcpListener) {
+fn drop_new_syns(listener: &TcpListener) {
     use socket2::SockFilter;
     // Classic BPF over the TCP header: drop a packet whose flags (byte 13) have SYN (2), take any other.
     const LOAD_BYTE: u16 = 0x30;
@@ -83,30 +88,36 @@ fn refuse_new(listener: &TcpListener) {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn refuse_new(_: &TcpListener) {}
+fn drop_new_syns(_: &TcpListener) {}
 
 /// The connections of a listener.
-struct Connections {
-    places: Places,
+struct Acceptor {
+    limiter: ConnectionLimiter,
     tasks: TaskTracker,
-    stop: Stop,
-    front: Arc<Front>,
+    shutdown: Shutdown,
+    state: Arc<AppState>,
 }
 
-impl Connections {
+impl Acceptor {
     /// Accepts without end. With no place free the next connection waits in the kernel's queue.
     async fn accept(&self, listener: &TcpListener) {
         loop {
-            let permit = self.places.free().await;
+            let permit = self.limiter.acquire().await;
             match listener.accept().await {
                 Ok((stream, address)) => {
                     let peer = address.ip();
-                    let Some(place) = self.places.take(peer, permit, &self.front.config) else {
+                    let Some(connection_permit) = self.limiter.admit(peer, permit, &self.state.config) else {
                         tracing::warn!(%peer, "too many connections from one address: refused");
                         continue;
                     };
                     let _ = stream.set_nodelay(true);
-                    self.tasks.spawn(connection(stream, peer, place, self.front.clone(), self.stop.clone()));
+                    self.tasks.spawn(serve_connection(
+                        stream,
+                        peer,
+                        connection_permit,
+                        self.state.clone(),
+                        self.shutdown.clone(),
+                    ));
                 }
                 // Out of descriptors, most likely: those that are open go on, and one that ends makes room.
                 Err(error) => {

@@ -11,7 +11,7 @@ use method_sdk::Development;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::dev::load::sdk::Stamp;
+use crate::dev::load::sdk::FileStamp;
 
 /// What begins the names of variables that Cargo sets for the programs that it runs.
 const TOLD_BY_CARGO: [&str; 5] =
@@ -78,7 +78,7 @@ impl Application {
     /// What Cargo knows of how the application is built. It takes a second to tell, and so is asked once for each build.
     pub(crate) fn flags(&self) -> Result<Flags, String> {
         let file = self.kept().join(self.program.file_stem().unwrap_or_default()).with_extension("json");
-        let build = || format!("{:?} {:?}", Stamp::of(&self.program), env::var_os("RUSTFLAGS"));
+        let build = || format!("{:?} {:?}", FileStamp::of(&self.program), env::var_os("RUSTFLAGS"));
         let asked_of = build();
         let known = fs::read(&file).ok().and_then(|text| serde_json::from_slice::<(String, Flags)>(&text).ok());
         let is_valid = |(of, flags): &(String, Flags)| *of == asked_of && flags.files.iter().all(|file| file.is_file());

@@ -8,16 +8,16 @@ use std::time::SystemTime;
 const STARTS: usize = 4;
 
 /// At least so many are kept, of half a megabyte or a few: the folder may be that of several applications.
-const LEAST: usize = 64;
+const MIN_BATCH: usize = 64;
 
 /// The folder of them.
-pub(crate) struct Kept {
+pub(crate) struct ArtifactCache {
     folder: PathBuf,
 }
 
-impl Kept {
+impl ArtifactCache {
     pub(crate) fn new(folder: PathBuf) -> Self {
-        Kept { folder }
+        ArtifactCache { folder }
     }
 
     /// The library that was kept under this key.
@@ -45,7 +45,7 @@ impl Kept {
         let mut libraries: Vec<_> =
             libraries.filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path()))).collect();
         libraries.sort();
-        for (_, old) in libraries.iter().rev().skip(LEAST.max(STARTS * used)) {
+        for (_, old) in libraries.iter().rev().skip(MIN_BATCH.max(STARTS * used)) {
             let _ = fs::remove_file(old);
         }
     }

@@ -10,16 +10,16 @@ use std::time::{Duration, Instant};
 use method_build::{MethodSources, Tree};
 use method_sdk::Method;
 
-use crate::call::live_methods::Live;
+use crate::call::live_methods::LiveMethods;
 use crate::dev::build::compiler::{Compiler, Failure, hash};
 use crate::dev::build::diagnostics::Diagnostic;
 use crate::dev::load::loader::load;
 
 /// Methods of a batch at least, at most, and how many more than the least on average. A batch takes rustc a quarter of a second before its
 /// first method, and a call waits for all of one.
-const LEAST: usize = 16;
-const MOST: usize = 48;
-const MORE: u64 = 12;
+const MIN_BATCH: usize = 16;
+const MAX_BATCH: usize = 48;
+const CUT_EVERY: u64 = 12;
 
 /// All that there is to know of each method.
 pub(crate) type SourcesByMethod<'a> = BTreeMap<&'a str, MethodSources<'a>>;
@@ -29,12 +29,12 @@ pub(crate) type Batch<'a> = BTreeSet<&'a str>;
 
 /// Those of these names that are compiled together. Where a batch ends depends on the names around that place alone: a method that comes
 /// or goes leaves the others as they were, and with them the libraries that are kept.
-pub(crate) fn split<'a>(names: impl Iterator<Item = &'a str>) -> Vec<Batch<'a>> {
+pub(crate) fn split_by_content<'a>(names: impl Iterator<Item = &'a str>) -> Vec<Batch<'a>> {
     let mut batches = Vec::new();
     let mut batch = Batch::new();
     for name in names {
         batch.insert(name);
-        if batch.len() >= MOST || (batch.len() >= LEAST && hash(&name).is_multiple_of(MORE)) {
+        if batch.len() >= MAX_BATCH || (batch.len() >= MIN_BATCH && hash(&name).is_multiple_of(CUT_EVERY)) {
             batches.push(std::mem::take(&mut batch));
         }
     }
@@ -45,11 +45,11 @@ pub(crate) fn split<'a>(names: impl Iterator<Item = &'a str>) -> Vec<Batch<'a>> 
 /// The batches that are still to be made.
 pub(crate) struct Queue<'a> {
     batches: Mutex<VecDeque<Batch<'a>>>,
-    live: &'a Live,
+    live: &'a LiveMethods,
 }
 
 impl<'a> Queue<'a> {
-    pub(crate) fn new(batches: impl IntoIterator<Item = Batch<'a>>, live: &'a Live) -> Self {
+    pub(crate) fn new(batches: impl IntoIterator<Item = Batch<'a>>, live: &'a LiveMethods) -> Self {
         Queue { batches: Mutex::new(batches.into_iter().collect()), live }
     }
 
@@ -72,18 +72,18 @@ impl<'a> Queue<'a> {
 }
 
 /// What batches are made from.
-pub(crate) struct Work<'a> {
+pub(crate) struct BuildRun<'a> {
     pub(crate) tree: &'a Tree,
     pub(crate) sources: &'a SourcesByMethod<'a>,
     pub(crate) compiler: &'a Compiler,
     /// Files that are known not to compile.
-    pub(crate) aside: BTreeSet<PathBuf>,
+    pub(crate) excluded: BTreeSet<PathBuf>,
     /// Nothing has been loaded: what the last process has compiled is as good.
     pub(crate) is_start: bool,
 }
 
 /// What has become of a batch.
-pub(crate) struct Made<'a> {
+pub(crate) struct BuiltBatch<'a> {
     /// Those that were to be compiled.
     pub(crate) batch: Batch<'a>,
     /// Those that were, and are loaded.
@@ -94,9 +94,9 @@ pub(crate) struct Made<'a> {
     pub(crate) load: Duration,
 }
 
-impl<'a> Work<'a> {
+impl<'a> BuildRun<'a> {
     /// Makes the batches of the queue on all cores, and hands over each as soon as it is made.
-    pub(crate) fn make_all(&self, queue: &Queue<'a>, mut made: impl FnMut(Result<Made<'a>, String>)) {
+    pub(crate) fn make_all(&self, queue: &Queue<'a>, mut made: impl FnMut(Result<BuiltBatch<'a>, String>)) {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         thread::scope(|scope| {
             let (sender, results) = channel();
@@ -114,18 +114,18 @@ impl<'a> Work<'a> {
         });
     }
 
-    /// Makes a batch. What does not compile is put aside, and the rest is tried again: one file does not keep the others.
+    /// Makes a batch. What does not compile is put excluded, and the rest is tried again: one file does not keep the others.
     ///
     /// # Errors
     /// A sentence: nothing can be compiled or loaded.
-    fn make(&self, batch: Batch<'a>) -> Result<Made<'a>, String> {
+    fn make(&self, batch: Batch<'a>) -> Result<BuiltBatch<'a>, String> {
         let mut open = vec![batch.clone()];
-        let mut made = Made { batch, methods: Vec::new(), wrong: Vec::new(), load: Duration::ZERO };
+        let mut made = BuiltBatch { batch, methods: Vec::new(), wrong: Vec::new(), load: Duration::ZERO };
         while let Some(names) = open.pop() {
             match self.library(&names, &mut made) {
                 Ok(methods) => made.methods.extend(methods),
                 Err(Failure::Other(problem)) => return Err(problem),
-                Err(Failure::Wrong(diagnostics)) => {
+                Err(Failure::Compile(diagnostics)) => {
                     let blamed = self.blamed(&names, &diagnostics);
                     if blamed.is_empty() {
                         // It is in one half or the other.
@@ -144,8 +144,8 @@ impl<'a> Work<'a> {
     }
 
     /// Compiles and loads these methods, or loads what is kept of them.
-    fn library(&self, names: &Batch<'a>, made: &mut Made<'a>) -> Result<&'static [Method], Failure> {
-        let Work { tree, sources, compiler, .. } = *self;
+    fn library(&self, names: &Batch<'a>, made: &mut BuiltBatch<'a>) -> Result<&'static [Method], Failure> {
+        let BuildRun { tree, sources, compiler, .. } = *self;
         let source = tree.plugin(names, |_| false, compiler.key_text());
         let fingerprints: Vec<u64> = names.iter().map(|name| sources[name].fingerprint).collect();
         let key = hash(&(&source, fingerprints));
@@ -165,7 +165,7 @@ impl<'a> Work<'a> {
             }
         }
         let (library, is_narrow) = self.compile(source, names, &made.wrong)?;
-        let methods = loaded(&library).map_err(|words| Failure::Wrong(vec![Diagnostic::of_no_file(words)]))?;
+        let methods = loaded(&library).map_err(|words| Failure::Compile(vec![Diagnostic::of_no_file(words)]))?;
         let is_sure = |its_sources: &MethodSources<'_>| its_sources.is_closed && tree.is_unchanged(&its_sources.files);
         if self.is_start && is_narrow && names.iter().all(|name| is_sure(&sources[name])) {
             compiler.kept.keep(key, &library);
@@ -181,23 +181,23 @@ impl<'a> Work<'a> {
         names: &Batch<'a>,
         wrong: &[(Batch<'a>, Vec<Diagnostic>)],
     ) -> Result<(PathBuf, bool), Failure> {
-        let Work { tree, sources, compiler, .. } = *self;
+        let BuildRun { tree, sources, compiler, .. } = *self;
         let mut failure = match compiler.compile(&source, names) {
             Err(failure) => failure,
             Ok(library) => return Ok((library, true)),
         };
-        if !failure.may_lack() {
+        if !failure.may_be_missing_item() {
             return Err(failure);
         }
         let files: BTreeSet<&Path> = names.iter().flat_map(|name| sources[name].files.iter().copied()).collect();
-        let mut aside = self.aside.clone();
+        let mut excluded = self.excluded.clone();
         for (names, diagnostics) in wrong {
-            aside.extend(names.iter().map(|name| sources[name].own.to_owned()));
-            aside.extend(diagnostics.iter().flat_map(|diagnostic| diagnostic.files.iter().cloned()));
+            excluded.extend(names.iter().map(|name| sources[name].own.to_owned()));
+            excluded.extend(diagnostics.iter().flat_map(|diagnostic| diagnostic.files.iter().cloned()));
         }
         let mut tried = source;
         loop {
-            let whole = tree.plugin(names, |file| !aside.contains(file), compiler.key_text());
+            let whole = tree.plugin(names, |file| !excluded.contains(file), compiler.key_text());
             if whole == tried {
                 return Err(failure);
             }
@@ -206,7 +206,7 @@ impl<'a> Work<'a> {
                 Ok(library) => return Ok((library, false)),
             };
             tried = whole;
-            aside.extend(failure.files().filter(|file| !files.contains(file.as_path())).cloned());
+            excluded.extend(failure.files().filter(|file| !files.contains(file.as_path())).cloned());
         }
     }
 
@@ -228,16 +228,16 @@ mod tests {
     fn a_method_that_comes_changes_one_batch() {
         let names: Vec<String> = (0..500).map(|number| format!("group{}.m{number}", number % 10)).collect();
         let sorted: BTreeSet<&str> = names.iter().map(String::as_str).collect();
-        let before = split(sorted.iter().copied());
-        assert!(before.iter().all(|batch| batch.len() <= MOST) && before.len() < 500 / LEAST, "{before:?}");
+        let before = split_by_content(sorted.iter().copied());
+        assert!(before.iter().all(|batch| batch.len() <= MAX_BATCH) && before.len() < 500 / MIN_BATCH, "{before:?}");
         assert_eq!(before.iter().flatten().copied().collect::<BTreeSet<_>>(), sorted);
         for new in ["a", "group3.m", "group5.m999", "z"] {
             let with: BTreeSet<&str> = sorted.iter().copied().chain([new]).collect();
-            let after = split(with.into_iter());
+            let after = split_by_content(with.into_iter());
             let changed = after.iter().filter(|batch| !before.contains(batch)).count();
             assert!((1..=3).contains(&changed), "{new}: {changed} of {} batches", after.len());
         }
-        assert!(split(std::iter::empty()).is_empty());
+        assert!(split_by_content(std::iter::empty()).is_empty());
     }
 
     #[test]
@@ -245,7 +245,7 @@ mod tests {
         use crate::call::live_methods::Change;
         use futures_util::FutureExt;
 
-        let live = Live::default();
+        let live = LiveMethods::default();
         live.change(Change { pending: vec!["a", "b", "c"], ..Change::default() });
         let batches = || ["a", "b", "c"].map(|name| Batch::from([name]));
         let queue = Queue::new(batches(), &live);

@@ -12,11 +12,11 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tempfile::TempDir;
 
 use crate::dev::build::application::{Application, Flags};
-use crate::dev::build::artifact_cache::Kept;
+use crate::dev::build::artifact_cache::ArtifactCache;
 use crate::dev::build::diagnostics::{self, Diagnostic};
 use crate::dev::build::incremental::Incremental;
 use crate::dev::build::linker::quick_linker;
-use crate::dev::load::sdk::{Sdk, Stamp};
+use crate::dev::load::sdk::{FileStamp, Sdk};
 
 /// As a debug build of Cargo would compile them, but for what costs time and shows nothing: warnings and symbols for a debugger.
 const FLAGS: [&str; 14] = [
@@ -51,7 +51,7 @@ pub(crate) struct Compiler {
     flags: Mutex<Option<Arc<Flags>>>,
     linker: OnceLock<Option<PathBuf>>,
     incremental: Mutex<Incremental>,
-    pub(crate) kept: Kept,
+    pub(crate) kept: ArtifactCache,
     /// The folder of what this process loads.
     own: TempDir,
     made: AtomicUsize,
@@ -60,21 +60,21 @@ pub(crate) struct Compiler {
 /// Why there is no library.
 pub(crate) enum Failure {
     /// The methods do not compile.
-    Wrong(Vec<Diagnostic>),
+    Compile(Vec<Diagnostic>),
     /// Whatever the methods are, nothing can be compiled or loaded.
     Other(String),
 }
 
 impl Failure {
     /// Whether it may be due to code that is not there.
-    pub(crate) fn may_lack(&self) -> bool {
-        matches!(self, Failure::Wrong(diagnostics) if diagnostics.iter().any(Diagnostic::may_lack))
+    pub(crate) fn may_be_missing_item(&self) -> bool {
+        matches!(self, Failure::Compile(diagnostics) if diagnostics.iter().any(Diagnostic::may_be_missing_item))
     }
 
     /// The files that errors are in.
     pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
         let diagnostics = match self {
-            Failure::Wrong(diagnostics) => diagnostics.as_slice(),
+            Failure::Compile(diagnostics) => diagnostics.as_slice(),
             Failure::Other(_) => &[],
         };
         diagnostics.iter().flat_map(|diagnostic| &diagnostic.files)
@@ -87,7 +87,7 @@ impl Compiler {
     pub(crate) fn new(application: &Application) -> Result<Arc<Self>, String> {
         let sdk = Sdk::loaded()?;
         let (rustc, version) = application.rustc()?;
-        let program = Stamp::of(&application.program);
+        let program = FileStamp::of(&application.program);
         let key = hash(&(sdk.version(), version, program, FLAGS));
         let key = CString::new(format!("{key:016x}")).expect("hex digits are not 0");
 
@@ -101,7 +101,7 @@ impl Compiler {
             flags: Mutex::default(),
             linker: OnceLock::new(),
             incremental: Mutex::default(),
-            kept: Kept::new(kept),
+            kept: ArtifactCache::new(kept),
             own,
             made: AtomicUsize::new(0),
         });
@@ -163,7 +163,7 @@ impl Compiler {
         if output.status.code().is_none() {
             return Err(Failure::Other(format!("rustc was ended from outside ({})", output.status)));
         }
-        Err(Failure::Wrong(diagnostics))
+        Err(Failure::Compile(diagnostics))
     }
 
     /// Makes ready for these methods, which have just been compiled, to be saved again.

@@ -17,7 +17,7 @@ pub(crate) struct Diagnostic {
 }
 
 /// Errors that may be due to code that is not there: a name that is not found, a trait that is not implemented.
-const MAY_LACK: [&str; 16] = [
+const MAY_BE_MISSING_ITEM: [&str; 16] = [
     "E0277", "E0282", "E0283", "E0369", "E0404", "E0405", "E0407", "E0412", "E0422", "E0423", "E0425", "E0432",
     "E0433", "E0531", "E0599", "E0603",
 ];
@@ -70,8 +70,8 @@ impl Diagnostic {
     }
 
     /// Whether it may come of too small a part of the tree.
-    pub(crate) fn may_lack(&self) -> bool {
-        self.code.as_deref().is_some_and(|code| MAY_LACK.contains(&code))
+    pub(crate) fn may_be_missing_item(&self) -> bool {
+        self.code.as_deref().is_some_and(|code| MAY_BE_MISSING_ITEM.contains(&code))
     }
 
     /// Its words without colours.
@@ -131,7 +131,7 @@ mod tests {
     fn an_error_is_in_the_file_of_its_span() {
         let error = read_one(&span("methods/b/c.rs", 3, ""));
         assert_eq!(error.files, BTreeSet::from([PathBuf::from("methods/b/c.rs")]));
-        assert!(error.may_lack());
+        assert!(error.may_be_missing_item());
         assert_eq!(error.plain(), "words");
     }
 

@@ -9,21 +9,21 @@ const NAME: &str = "libmethod_sdk_dylib.so";
 /// The shared library, as it was when the process started.
 pub(crate) struct Sdk {
     pub(crate) path: PathBuf,
-    stamp: Stamp,
+    stamp: FileStamp,
 }
 
 /// Which file it is, and which version of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Stamp {
+pub(crate) struct FileStamp {
     inode: u64,
     bytes: u64,
     changed: (i64, i64),
 }
 
-impl Stamp {
+impl FileStamp {
     pub(crate) fn of(path: &Path) -> Option<Self> {
         let file = fs::metadata(path).ok()?;
-        Some(Stamp { inode: file.ino(), bytes: file.size(), changed: (file.mtime(), file.mtime_nsec()) })
+        Some(FileStamp { inode: file.ino(), bytes: file.size(), changed: (file.mtime(), file.mtime_nsec()) })
     }
 }
 
@@ -37,7 +37,7 @@ impl Sdk {
         let (inode, path) = maps.lines().find_map(mapping).ok_or_else(|| {
             format!("{NAME} is not loaded: development mode needs a build by Cargo with the feature `dev`, such as `cargo dev` makes")
         })?;
-        let stamp = Stamp::of(&path).filter(|stamp| stamp.inode == inode).ok_or_else(|| Self::rebuilt(&path))?;
+        let stamp = FileStamp::of(&path).filter(|stamp| stamp.inode == inode).ok_or_else(|| Self::rebuilt(&path))?;
         Ok(Sdk { path, stamp })
     }
 
@@ -46,7 +46,7 @@ impl Sdk {
     /// # Errors
     /// The file is another by now.
     pub(crate) fn check(&self) -> Result<(), String> {
-        if Stamp::of(&self.path) == Some(self.stamp) { Ok(()) } else { Err(Self::rebuilt(&self.path)) }
+        if FileStamp::of(&self.path) == Some(self.stamp) { Ok(()) } else { Err(Self::rebuilt(&self.path)) }
     }
 
     /// What names this version of it, and with it of everything that was built in the same breath.

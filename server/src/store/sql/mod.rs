@@ -20,8 +20,8 @@ use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::store::{
-    AccountRow, EXPIRED_AT_A_TIME, Gate, NewSession, NewerSchema, SIGNATURE_VERSION, SessionHash, SessionRow, Store,
-    connect_timeout,
+    AccountRow, DatabaseGuard, EXPIRED_AT_A_TIME, NewSession, NewerSchema, SIGNATURE_VERSION, SessionHash, SessionRow,
+    Store, connect_timeout,
 };
 
 /// What one SQL database says differently from the others.
@@ -62,31 +62,35 @@ pub(super) struct Statements {
     /// state, session hash, version
     pub(super) save_state: &'static str,
     /// session hash
-    pub(super) end_session: &'static str,
+    pub(super) delete_session: &'static str,
     /// session hash, user id
-    pub(super) end_session_of: &'static str,
+    pub(super) delete_session_of: &'static str,
     /// user id
-    pub(super) end_sessions: &'static str,
+    pub(super) delete_sessions: &'static str,
     /// now, how many at most
-    pub(super) remove_expired: &'static str,
+    pub(super) delete_expired: &'static str,
     /// Answers whatever there is of one account.
     pub(super) ping: &'static str,
 }
 
-pub(super) struct Sql<D: Dialect> {
+pub(super) struct SqlStore<D: Dialect> {
     pool: Pool<D>,
     /// Connections that are kept from the pool, each with when it was last used: the pool sends a ping whenever one is given back,
     /// and that would be a second round trip for every look at a session. At most half of all, so that methods find some too.
-    kept: Mutex<Vec<(PoolConnection<D>, Instant)>>,
-    most_kept: usize,
+    idle: Mutex<Vec<(PoolConnection<D>, Instant)>>,
+    max_idle: usize,
     connection: DatabaseHandle,
-    place: String,
-    gate: Gate,
+    description: String,
+    guard: DatabaseGuard,
 }
 
-impl<D: Dialect> Sql<D> {
+impl<D: Dialect> SqlStore<D> {
     /// Connects to nothing yet.
-    pub(super) fn new(config: &Config, place: String, options: <D::Connection as sqlx::Connection>::Options) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        description: String,
+        options: <D::Connection as sqlx::Connection>::Options,
+    ) -> Self {
         let pool = PoolOptions::new()
             .max_connections(config.database_connections)
             .acquire_timeout(connect_timeout(config))
@@ -94,31 +98,31 @@ impl<D: Dialect> Sql<D> {
             .before_acquire(|connection, state| Box::pin(async move { Ok(is_alive(connection, state.idle_for).await) }))
             .connect_lazy_with(options);
         let connection = DatabaseHandle::new(D::handle(pool.clone()));
-        let most_kept = config.database_connections as usize / 2;
-        Sql { pool, kept: Mutex::default(), most_kept, connection, place, gate: Gate::new(config) }
+        let max_idle = config.database_connections as usize / 2;
+        SqlStore { pool, idle: Mutex::default(), max_idle, connection, description, guard: DatabaseGuard::new(config) }
     }
 
-    fn kept(&self) -> MutexGuard<'_, Vec<(PoolConnection<D>, Instant)>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn idle(&self) -> MutexGuard<'_, Vec<(PoolConnection<D>, Instant)>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn lend(&self) -> sqlx::Result<Lent<D>> {
+    async fn acquire(&self) -> sqlx::Result<LeasedConnection<D>> {
         loop {
-            let Some((connection, used)) = self.kept().pop() else { break };
-            let mut lent = Lent(Some(connection));
-            if is_alive(&mut *lent, used.elapsed()).await {
-                return Ok(lent);
+            let Some((connection, used)) = self.idle().pop() else { break };
+            let mut leased = LeasedConnection(Some(connection));
+            if is_alive(&mut *leased, used.elapsed()).await {
+                return Ok(leased);
             }
         }
-        Ok(Lent(Some(self.pool.acquire().await?)))
+        Ok(LeasedConnection(Some(self.pool.acquire().await?)))
     }
 
-    fn give_back(&self, mut lent: Lent<D>) {
-        let mut kept = self.kept();
-        if kept.len() < self.most_kept {
-            kept.extend(lent.0.take().map(|connection| (connection, Instant::now())));
+    fn release(&self, mut leased: LeasedConnection<D>) {
+        let mut idle = self.idle();
+        if idle.len() < self.max_idle {
+            idle.extend(leased.0.take().map(|connection| (connection, Instant::now())));
         } else {
-            drop(lent.0.take()); // to the pool
+            drop(leased.0.take()); // to the pool
         }
     }
 }
@@ -132,25 +136,25 @@ async fn is_alive<C: sqlx::Connection>(connection: &mut C, idle: Duration) -> bo
 
 /// A connection at work. One that is dropped before it is given back is closed: there may be an answer on its way to nobody, or a
 /// transaction that has no end.
-struct Lent<D: Dialect>(Option<PoolConnection<D>>);
+struct LeasedConnection<D: Dialect>(Option<PoolConnection<D>>);
 
-impl<D: Dialect> Deref for Lent<D> {
+impl<D: Dialect> Deref for LeasedConnection<D> {
     type Target = D::Connection;
 
     fn deref(&self) -> &D::Connection {
-        self.0.as_ref().expect(LENT)
+        self.0.as_ref().expect(LEASED)
     }
 }
 
-impl<D: Dialect> DerefMut for Lent<D> {
+impl<D: Dialect> DerefMut for LeasedConnection<D> {
     fn deref_mut(&mut self) -> &mut D::Connection {
-        self.0.as_mut().expect(LENT)
+        self.0.as_mut().expect(LEASED)
     }
 }
 
-const LENT: &str = "only giving it back takes it, and ends this";
+const LEASED: &str = "only giving it back takes it, and ends this";
 
-impl<D: Dialect> Drop for Lent<D> {
+impl<D: Dialect> Drop for LeasedConnection<D> {
     fn drop(&mut self) {
         if let Some(connection) = &mut self.0 {
             connection.close_on_drop();
@@ -158,7 +162,7 @@ impl<D: Dialect> Drop for Lent<D> {
     }
 }
 
-impl<D> Sql<D>
+impl<D> SqlStore<D>
 where
     D: Dialect,
     for<'c> &'c mut D::Connection: Executor<'c, Database = D>,
@@ -168,30 +172,30 @@ where
     usize: ColumnIndex<D::Row>,
 {
     /// Lends a connection to `work`, which hands it back beside what it has found.
-    async fn with<T, F>(&self, work: impl FnOnce(Lent<D>) -> F) -> Result<T>
+    async fn with<T, F>(&self, work: impl FnOnce(LeasedConnection<D>) -> F) -> Result<T>
     where
-        F: Future<Output = sqlx::Result<(Lent<D>, T)>>,
+        F: Future<Output = sqlx::Result<(LeasedConnection<D>, T)>>,
     {
         let work = async {
-            let (lent, done) = work(self.lend().await?).await?;
-            self.give_back(lent);
+            let (leased, done) = work(self.acquire().await?).await?;
+            self.release(leased);
             Ok(done)
         };
-        self.gate.pass(self.migrate(), work).await
+        self.guard.pass(self.migrate(), work).await
     }
 
     /// The same in a transaction, which is taken back if the answer is false. Of two transactions that wait for each other the
     /// database gives up one, which then begins anew.
-    async fn transact<F>(&self, work: impl Fn(Lent<D>) -> F) -> Result<bool>
+    async fn transaction<F>(&self, work: impl Fn(LeasedConnection<D>) -> F) -> Result<bool>
     where
-        F: Future<Output = sqlx::Result<(Lent<D>, bool)>>,
+        F: Future<Output = sqlx::Result<(LeasedConnection<D>, bool)>>,
     {
         let attempt = async || {
-            let mut lent = self.lend().await?;
-            sqlx::raw_sql(D::STATEMENTS.begin).execute(&mut *lent).await?;
-            let (mut lent, done) = work(lent).await?;
-            sqlx::raw_sql(if done { "COMMIT" } else { "ROLLBACK" }).execute(&mut *lent).await?;
-            self.give_back(lent);
+            let mut leased = self.acquire().await?;
+            sqlx::raw_sql(D::STATEMENTS.begin).execute(&mut *leased).await?;
+            let (mut leased, done) = work(leased).await?;
+            sqlx::raw_sql(if done { "COMMIT" } else { "ROLLBACK" }).execute(&mut *leased).await?;
+            self.release(leased);
             Ok(done)
         };
         let work = async {
@@ -202,7 +206,7 @@ where
                 }
             }
         };
-        self.gate.pass(self.migrate(), work).await
+        self.guard.pass(self.migrate(), work).await
     }
 
     async fn migrate(&self) -> Result<()> {
@@ -252,7 +256,7 @@ fn is_deadlock(error: &dyn DatabaseError) -> bool {
 }
 
 #[async_trait]
-impl<D> Store for Sql<D>
+impl<D> Store for SqlStore<D>
 where
     D: Dialect,
     for<'c> &'c mut D::Connection: Executor<'c, Database = D>,
@@ -266,18 +270,18 @@ where
         &self.connection
     }
 
-    fn place(&self) -> &str {
-        &self.place
+    fn describe(&self) -> &str {
+        &self.description
     }
 
-    async fn prepare(&self) -> Result<()> {
-        self.gate.pass(self.migrate(), async { Ok(()) }).await
+    async fn migrate_now(&self) -> Result<()> {
+        self.guard.pass(self.migrate(), async { Ok(()) }).await
     }
 
     async fn ping(&self) -> Result<()> {
-        self.with(|mut lent| async move {
-            sqlx::query(D::STATEMENTS.ping).fetch_optional(&mut *lent).await?;
-            Ok((lent, ()))
+        self.with(|mut leased| async move {
+            sqlx::query(D::STATEMENTS.ping).fetch_optional(&mut *leased).await?;
+            Ok((leased, ()))
         })
         .await
     }
@@ -289,32 +293,32 @@ where
         created: i64,
         session: Option<&NewSession<'_>>,
     ) -> Result<bool> {
-        self.transact(|mut lent| async move {
+        self.transaction(|mut leased| async move {
             let account = sqlx::query(D::STATEMENTS.insert_account).bind(user_id).bind(password_hash).bind(created);
-            match account.execute(&mut *lent).await {
-                Err(sqlx::Error::Database(error)) if error.is_unique_violation() => return Ok((lent, false)),
+            match account.execute(&mut *leased).await {
+                Err(sqlx::Error::Database(error)) if error.is_unique_violation() => return Ok((leased, false)),
                 inserted => inserted?,
             };
-            let done = Self::insert_session(&mut lent, password_hash, session).await?;
-            Ok((lent, done))
+            let done = Self::insert_session(&mut leased, password_hash, session).await?;
+            Ok((leased, done))
         })
         .await
     }
 
     async fn password_hash(&self, user_id: &str) -> Result<Option<String>> {
-        self.with(|mut lent| async move {
+        self.with(|mut leased| async move {
             let query = sqlx::query_scalar(D::STATEMENTS.password_hash).bind(user_id);
-            let found = query.fetch_optional(&mut *lent).await?;
-            Ok((lent, found))
+            let found = query.fetch_optional(&mut *leased).await?;
+            Ok((leased, found))
         })
         .await
     }
 
     async fn rehash(&self, user_id: &str, old: &str, new: &str) -> Result<()> {
-        self.with(|mut lent| async move {
+        self.with(|mut leased| async move {
             let query = sqlx::query(D::STATEMENTS.change_password).bind(new).bind(user_id).bind(old);
-            query.execute(&mut *lent).await?;
-            Ok((lent, ()))
+            query.execute(&mut *leased).await?;
+            Ok((leased, ()))
         })
         .await
     }
@@ -326,35 +330,35 @@ where
         new: &str,
         session: Option<&NewSession<'_>>,
     ) -> Result<bool> {
-        self.transact(|mut lent| async move {
+        self.transaction(|mut leased| async move {
             let query = sqlx::query(D::STATEMENTS.change_password).bind(new).bind(user_id).bind(old);
-            if D::rows_affected(&query.execute(&mut *lent).await?) == 0 {
-                return Ok((lent, false));
+            if D::rows_affected(&query.execute(&mut *leased).await?) == 0 {
+                return Ok((leased, false));
             }
-            let query = sqlx::query(D::STATEMENTS.end_sessions).bind(user_id);
-            query.execute(&mut *lent).await?;
-            let done = Self::insert_session(&mut lent, new, session).await?;
-            Ok((lent, done))
+            let query = sqlx::query(D::STATEMENTS.delete_sessions).bind(user_id);
+            query.execute(&mut *leased).await?;
+            let done = Self::insert_session(&mut leased, new, session).await?;
+            Ok((leased, done))
         })
         .await
     }
 
     async fn delete_account(&self, user_id: &str) -> Result<bool> {
-        self.transact(|mut lent| async move {
+        self.transaction(|mut leased| async move {
             let query = sqlx::query(D::STATEMENTS.delete_account).bind(user_id);
-            let deleted = D::rows_affected(&query.execute(&mut *lent).await?) == 1;
-            sqlx::query(D::STATEMENTS.end_sessions).bind(user_id).execute(&mut *lent).await?;
-            Ok((lent, deleted))
+            let deleted = D::rows_affected(&query.execute(&mut *leased).await?) == 1;
+            sqlx::query(D::STATEMENTS.delete_sessions).bind(user_id).execute(&mut *leased).await?;
+            Ok((leased, deleted))
         })
         .await
     }
 
     async fn accounts(&self, after: &str, limit: i64) -> Result<Vec<AccountRow>> {
-        self.with(|mut lent| async move {
+        self.with(|mut leased| async move {
             let query = sqlx::query_as(D::STATEMENTS.accounts).bind(after).bind(limit);
-            let rows: Vec<(String, i64)> = query.fetch_all(&mut *lent).await?;
+            let rows: Vec<(String, i64)> = query.fetch_all(&mut *leased).await?;
             let rows = rows.into_iter().map(|(user_id, created)| AccountRow { user_id, created }).collect();
-            Ok((lent, rows))
+            Ok((leased, rows))
         })
         .await
     }
@@ -365,68 +369,69 @@ where
         session: &NewSession<'_>,
         replaces: Option<&SessionHash>,
     ) -> Result<bool> {
-        self.transact(|mut lent| async move {
-            let opened = Self::insert_session(&mut lent, password_hash, Some(session)).await?;
+        self.transaction(|mut leased| async move {
+            let opened = Self::insert_session(&mut leased, password_hash, Some(session)).await?;
             if opened && let Some(replaces) = replaces {
-                let query = sqlx::query(D::STATEMENTS.end_session_of).bind(replaces.as_slice()).bind(session.user_id);
-                query.execute(&mut *lent).await?;
+                let query =
+                    sqlx::query(D::STATEMENTS.delete_session_of).bind(replaces.as_slice()).bind(session.user_id);
+                query.execute(&mut *leased).await?;
             }
-            Ok((lent, opened))
+            Ok((leased, opened))
         })
         .await
     }
 
     async fn session(&self, hash: &SessionHash, now: i64) -> Result<Option<SessionRow>> {
-        self.with(|mut lent| async move {
+        self.with(|mut leased| async move {
             let query = sqlx::query_as(D::STATEMENTS.session).bind(hash.as_slice()).bind(now);
-            let row: Option<(String, i64, String, i64)> = query.fetch_optional(&mut *lent).await?;
+            let row: Option<(String, i64, String, i64)> = query.fetch_optional(&mut *leased).await?;
             let row = row.map(|(user_id, expires, state, state_version)| SessionRow {
                 user_id,
                 expires,
                 state,
                 state_version,
             });
-            Ok((lent, row))
+            Ok((leased, row))
         })
         .await
     }
 
     async fn save_state(&self, hash: &SessionHash, version: i64, state: &str) -> Result<bool> {
-        self.with(|mut lent| async move {
+        self.with(|mut leased| async move {
             let query = sqlx::query(D::STATEMENTS.save_state).bind(state).bind(hash.as_slice()).bind(version);
-            let saved = D::rows_affected(&query.execute(&mut *lent).await?) == 1;
-            Ok((lent, saved))
+            let saved = D::rows_affected(&query.execute(&mut *leased).await?) == 1;
+            Ok((leased, saved))
         })
         .await
     }
 
-    async fn end_session(&self, hash: &SessionHash) -> Result<()> {
-        self.with(|mut lent| async move {
-            sqlx::query(D::STATEMENTS.end_session).bind(hash.as_slice()).execute(&mut *lent).await?;
-            Ok((lent, ()))
+    async fn delete_session(&self, hash: &SessionHash) -> Result<()> {
+        self.with(|mut leased| async move {
+            sqlx::query(D::STATEMENTS.delete_session).bind(hash.as_slice()).execute(&mut *leased).await?;
+            Ok((leased, ()))
         })
         .await
     }
 
-    async fn end_sessions(&self, user_id: &str) -> Result<()> {
-        self.with(|mut lent| async move {
-            sqlx::query(D::STATEMENTS.end_sessions).bind(user_id).execute(&mut *lent).await?;
-            Ok((lent, ()))
+    async fn delete_sessions(&self, user_id: &str) -> Result<()> {
+        self.with(|mut leased| async move {
+            sqlx::query(D::STATEMENTS.delete_sessions).bind(user_id).execute(&mut *leased).await?;
+            Ok((leased, ()))
         })
         .await
     }
 
-    async fn remove_expired(&self, now: i64) -> Result<u64> {
-        self.with(|mut lent| async move {
-            let query = sqlx::query(D::STATEMENTS.remove_expired).bind(now).bind(EXPIRED_AT_A_TIME);
-            let removed = D::rows_affected(&query.execute(&mut *lent).await?);
-            Ok((lent, removed))
+    async fn delete_expired(&self, now: i64) -> Result<u64> {
+        self.with(|mut leased| async move {
+            let query = sqlx::query(D::STATEMENTS.delete_expired).bind(now).bind(EXPIRED_AT_A_TIME);
+            let removed = D::rows_affected(&query.execute(&mut *leased).await?);
+            Ok((leased, removed))
         })
         .await
     }
 
     async fn close(&self) {
-        self.kept().clear();
+        self.idle().clear();
         self.pool.close().await;
     }
 }

@@ -3,15 +3,15 @@
 use sqlx::MySql;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlQueryResult};
 
-use super::{Dialect, Sql, Statements};
+use super::{Dialect, SqlStore, Statements};
 use crate::config::Config;
-use crate::store::{OpenError, Store};
+use crate::store::{Store, StoreError};
 
-pub(in crate::store) fn open(config: &Config) -> Result<Box<dyn Store>, OpenError> {
+pub(in crate::store) fn open(config: &Config) -> Result<Box<dyn Store>, StoreError> {
     let mut options = match (&config.mysql_url, &config.mysql_user) {
         (Some(url), _) => url.expose().parse().map_err(|error| {
             let example = "mysql_url=mysql://USER:PASSWORD@HOST:3306/DATABASE";
-            OpenError::Configuration(format!("mysql_url cannot be read: {error}; write {example}"))
+            StoreError::Configuration(format!("mysql_url cannot be read: {error}; write {example}"))
         })?,
         (None, Some(user)) => {
             let (host, port) = host_and_port(&config.mysql_host)?;
@@ -22,19 +22,19 @@ pub(in crate::store) fn open(config: &Config) -> Result<Box<dyn Store>, OpenErro
             }
         }
         (None, None) => {
-            return Err(OpenError::Configuration("database=mysql needs mysql_user, or mysql_url".to_owned()));
+            return Err(StoreError::Configuration("database=mysql needs mysql_user, or mysql_url".to_owned()));
         }
     };
     if options.get_database().is_none() {
         options = options.database(&config.mysql_database);
     }
     let database = options.get_database().unwrap_or_default();
-    let place = format!("mysql {database} at {}:{}", options.get_host(), options.get_port());
-    Ok(Box::new(Sql::<MySql>::new(config, place, options)))
+    let description = format!("mysql {database} at {}:{}", options.get_host(), options.get_port());
+    Ok(Box::new(SqlStore::<MySql>::new(config, description, options)))
 }
 
 /// `localhost`, `localhost:3306`, `::1` or `[::1]:3306`.
-fn host_and_port(text: &str) -> Result<(&str, u16), OpenError> {
+fn host_and_port(text: &str) -> Result<(&str, u16), StoreError> {
     const PORT: u16 = 3306;
     let bare = |host: &str| host.matches(':').count() != 1 && !host.starts_with('[');
     let (host, port) = match text.rsplit_once(':') {
@@ -43,7 +43,7 @@ fn host_and_port(text: &str) -> Result<(&str, u16), OpenError> {
     };
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let problem = || {
-        OpenError::Configuration(format!("mysql_host={text} is not a host, or a host and a port as in localhost:3306"))
+        StoreError::Configuration(format!("mysql_host={text} is not a host, or a host and a port as in localhost:3306"))
     };
     port.filter(|port| *port > 0 && !host.is_empty()).map(|port| (host, port)).ok_or_else(problem)
 }
@@ -71,10 +71,10 @@ impl Dialect for MySql {
         save_state: "
             UPDATE sessions SET state = ?, state_version = state_version + 1
             WHERE session_hash = ? AND state_version = ?",
-        end_session: "DELETE FROM sessions WHERE session_hash = ?",
-        end_session_of: "DELETE FROM sessions WHERE session_hash = ? AND user_id = ?",
-        end_sessions: "DELETE FROM sessions WHERE user_id = ?",
-        remove_expired: "DELETE FROM sessions WHERE expires <= ? LIMIT ?",
+        delete_session: "DELETE FROM sessions WHERE session_hash = ?",
+        delete_session_of: "DELETE FROM sessions WHERE session_hash = ? AND user_id = ?",
+        delete_sessions: "DELETE FROM sessions WHERE user_id = ?",
+        delete_expired: "DELETE FROM sessions WHERE expires <= ? LIMIT ?",
         ping: "SELECT 1 FROM accounts LIMIT 1",
     };
 

@@ -3,22 +3,22 @@
 use sqlx::Postgres;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgQueryResult};
 
-use super::{Dialect, Sql, Statements};
+use super::{Dialect, SqlStore, Statements};
 use crate::config::Config;
-use crate::store::{OpenError, Store};
+use crate::store::{Store, StoreError};
 
-pub(in crate::store) fn open(config: &Config) -> Result<Box<dyn Store>, OpenError> {
+pub(in crate::store) fn open(config: &Config) -> Result<Box<dyn Store>, StoreError> {
     let example = "postgres_url=postgres://USER:PASSWORD@HOST/DATABASE";
     let url = config.postgres_url.as_ref();
-    let url = url.ok_or_else(|| OpenError::Configuration(format!("database=postgres needs {example}")))?;
+    let url = url.ok_or_else(|| StoreError::Configuration(format!("database=postgres needs {example}")))?;
     let options: PgConnectOptions = url
         .expose()
         .parse()
-        .map_err(|error| OpenError::Configuration(format!("postgres_url cannot be read: {error}; write {example}")))?;
+        .map_err(|error| StoreError::Configuration(format!("postgres_url cannot be read: {error}; write {example}")))?;
     let options = options.application_name("simpleapi");
     let database = options.get_database().unwrap_or(options.get_username());
-    let place = format!("postgres {database} at {}:{}", options.get_host(), options.get_port());
-    Ok(Box::new(Sql::<Postgres>::new(config, place, options)))
+    let description = format!("postgres {database} at {}:{}", options.get_host(), options.get_port());
+    Ok(Box::new(SqlStore::<Postgres>::new(config, description, options)))
 }
 
 impl Dialect for Postgres {
@@ -42,10 +42,10 @@ impl Dialect for Postgres {
         save_state: "
             UPDATE sessions SET state = $1, state_version = state_version + 1
             WHERE session_hash = $2 AND state_version = $3",
-        end_session: "DELETE FROM sessions WHERE session_hash = $1",
-        end_session_of: "DELETE FROM sessions WHERE session_hash = $1 AND user_id = $2",
-        end_sessions: "DELETE FROM sessions WHERE user_id = $1",
-        remove_expired: "
+        delete_session: "DELETE FROM sessions WHERE session_hash = $1",
+        delete_session_of: "DELETE FROM sessions WHERE session_hash = $1 AND user_id = $2",
+        delete_sessions: "DELETE FROM sessions WHERE user_id = $1",
+        delete_expired: "
             DELETE FROM sessions
             WHERE session_hash IN (SELECT session_hash FROM sessions WHERE expires <= $1 LIMIT $2)",
         ping: "SELECT 1 FROM accounts LIMIT 1",

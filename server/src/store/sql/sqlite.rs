@@ -3,7 +3,7 @@
 use sqlx::Sqlite;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteQueryResult, SqliteSynchronous};
 
-use super::{Dialect, Sql, Statements};
+use super::{Dialect, SqlStore, Statements};
 use crate::config::Config;
 use crate::store::{Store, connect_timeout};
 
@@ -14,7 +14,7 @@ pub(in crate::store) fn open(config: &Config) -> Box<dyn Store> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(connect_timeout(config));
-    Box::new(Sql::<Sqlite>::new(config, format!("sqlite in {}", config.sqlite_path.display()), options))
+    Box::new(SqlStore::<Sqlite>::new(config, format!("sqlite in {}", config.sqlite_path.display()), options))
 }
 
 impl Dialect for Sqlite {
@@ -36,10 +36,10 @@ impl Dialect for Sqlite {
         save_state: "
             UPDATE sessions SET state = ?, state_version = state_version + 1
             WHERE session_hash = ? AND state_version = ?",
-        end_session: "DELETE FROM sessions WHERE session_hash = ?",
-        end_session_of: "DELETE FROM sessions WHERE session_hash = ? AND user_id = ?",
-        end_sessions: "DELETE FROM sessions WHERE user_id = ?",
-        remove_expired: "
+        delete_session: "DELETE FROM sessions WHERE session_hash = ?",
+        delete_session_of: "DELETE FROM sessions WHERE session_hash = ? AND user_id = ?",
+        delete_sessions: "DELETE FROM sessions WHERE user_id = ?",
+        delete_expired: "
             DELETE FROM sessions
             WHERE session_hash IN (SELECT session_hash FROM sessions WHERE expires <= ? LIMIT ?)",
         ping: "SELECT 1 FROM accounts LIMIT 1",

@@ -12,13 +12,13 @@ pub(crate) fn allowed(headers: &HeaderMap, origins: &[String]) -> Option<HeaderV
     origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()).then(|| origin.clone())
 }
 
-/// Whether a request with the verb OPTIONS asks what a script may do.
+/// Whether a request with the method OPTIONS asks what a script may do.
 pub(crate) fn is_preflight(headers: &HeaderMap) -> bool {
     headers.contains_key(ORIGIN) && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 /// Marks an answer, if any origins are allowed at all: a cache must know that it depends on the origin.
-pub(crate) fn mark(answer: &mut HeaderMap, origin: Option<HeaderValue>, origins: &[String]) {
+pub(crate) fn apply(answer: &mut HeaderMap, origin: Option<HeaderValue>, origins: &[String]) {
     if origins.is_empty() {
         return;
     }

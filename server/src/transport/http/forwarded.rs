@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 /// The client's address. `X-Forwarded-For` is believed as far as trusted proxies wrote it: it is walked from the right, and the first address
 /// that is not a trusted proxy's is the client's.
-pub(crate) fn address(socket: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+pub(crate) fn client_ip(socket: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let mut address = socket.to_canonical();
     if trusted.is_empty() {
         return address;
@@ -41,7 +41,7 @@ mod tests {
             headers.append("x-forwarded-for", HeaderValue::from_bytes(call_state.as_bytes()).unwrap());
         }
         let trusted: Vec<IpNet> = trusted.iter().map(|network| network.parse().unwrap()).collect();
-        address(socket.parse().unwrap(), &headers, &trusted).to_string()
+        client_ip(socket.parse().unwrap(), &headers, &trusted).to_string()
     }
 
     #[test]

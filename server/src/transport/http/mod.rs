@@ -11,7 +11,7 @@ use std::time::Instant;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use http::header::{ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HOST};
-use http::{HeaderMap, HeaderValue, Method as Verb, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method as HttpMethod, StatusCode, Version};
 use method_sdk::host::CallState;
 use method_sdk::{Code, Error, code};
 use serde_json::json;
@@ -19,59 +19,59 @@ use warp::filters::path::FullPath;
 use warp::reply::{Reply as _, Response};
 use warp::{Filter, Rejection};
 
-use crate::call::codec::{self, Door, Outgoing};
-use crate::call::in_flight::{Detached, Inflight, Reply, StreamBody};
-use crate::call::{self, Dispatcher, Incoming};
+use crate::call::codec::{self, EncodedResponse, Endpoint};
+use crate::call::in_flight::{CallResponse, DetachedCalls, InFlightCall, StreamBody};
+use crate::call::{self, CallRequest, Dispatcher};
 use crate::config::Config;
 use crate::log;
-use crate::transport::guard::Arrival;
+use crate::transport::guard::RequestGuard;
 
 const REQUEST_ID: &str = "x-request-id";
 
 /// What the HTTP side of a server needs.
-pub(crate) struct Front {
+pub(crate) struct AppState {
     pub(crate) config: Config,
     pub(crate) dispatcher: Arc<Dispatcher>,
-    pub(crate) detached: Arc<Detached>,
+    pub(crate) detached: Arc<DetachedCalls>,
     pub(crate) ids: RequestIds,
 }
 
 /// The one filter: every request matches, and whatever happens is an answer.
-pub(crate) fn filter(front: Arc<Front>) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
+pub(crate) fn filter(state: Arc<AppState>) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
     warp::any()
-        .map(move || front.clone())
+        .map(move || state.clone())
         .and(warp::method())
         .and(warp::path::full())
         .and(query)
         .and(warp::header::headers_cloned())
-        .and(warp::ext::get::<Arc<Arrival>>())
+        .and(warp::ext::get::<Arc<RequestGuard>>())
         .and(warp::body::stream())
-        .then(respond)
+        .then(handle)
 }
 
-async fn respond(
-    front: Arc<Front>,
-    verb: Verb,
+async fn handle(
+    state: Arc<AppState>,
+    method: HttpMethod,
     path: FullPath,
     query: String,
     headers: HeaderMap,
-    arrival: Arc<Arrival>,
+    guard: Arc<RequestGuard>,
     body: impl Stream<Item = Result<impl Buf, warp::Error>> + Send,
 ) -> Response {
-    let id = front.ids.of(&headers);
-    let origins = &front.config.allow_origins;
+    let id = state.ids.assign(&headers);
+    let origins = &state.config.allow_origins;
     let origin = cors::allowed(&headers, origins);
     let is_allowed_origin = origin.is_some();
-    let request = Received { verb, path: path.as_str(), query, headers, id: id.clone(), is_allowed_origin };
-    let mut response = match answer(&front, request, &arrival, body).await {
-        Reply::Whole(outgoing) => {
-            let mut response = warp::http::Response::new(outgoing.body).into_response();
-            *response.status_mut() = outgoing.status;
-            *response.headers_mut() = outgoing.headers;
+    let request = RequestHead { method, path: path.as_str(), query, headers, id: id.clone(), is_allowed_origin };
+    let mut response = match handle_request(&state, request, &guard, body).await {
+        CallResponse::Full(encoded) => {
+            let mut response = warp::http::Response::new(encoded.body).into_response();
+            *response.status_mut() = encoded.status;
+            *response.headers_mut() = encoded.headers;
             response
         }
-        Reply::Streaming(mut streaming, guard) => {
+        CallResponse::Streaming(mut streaming, guard) => {
             let (status, headers) = (streaming.status, std::mem::take(&mut streaming.headers));
             let mut response = warp::reply::stream(StreamBody { streaming, guard }).into_response();
             *response.status_mut() = status;
@@ -79,15 +79,15 @@ async fn respond(
             response
         }
     };
-    cors::mark(response.headers_mut(), origin, origins);
+    cors::apply(response.headers_mut(), origin, origins);
     let id = HeaderValue::try_from(id).expect("a request id is of letters, digits, '.', '_' and '-'");
     response.headers_mut().insert(REQUEST_ID, id);
     response
 }
 
 /// A request whose body is still to be read.
-struct Received<'a> {
-    verb: Verb,
+struct RequestHead<'a> {
+    method: HttpMethod,
     path: &'a str,
     query: String,
     headers: HeaderMap,
@@ -111,81 +111,85 @@ impl Refusal {
     }
 }
 
-async fn answer(
-    front: &Front,
-    request: Received<'_>,
-    arrival: &Arc<Arrival>,
+async fn handle_request(
+    state: &AppState,
+    request: RequestHead<'_>,
+    guard: &Arc<RequestGuard>,
     body: impl Stream<Item = Result<impl Buf, warp::Error>> + Send,
-) -> Reply {
+) -> CallResponse {
     let started = Instant::now();
-    let peer = forwarded::address(arrival.peer(), &request.headers, &front.config.trusted_proxies);
+    let peer = forwarded::client_ip(guard.peer(), &request.headers, &state.config.trusted_proxies);
     let id = request.id.clone();
-    let refusal = match route(front, &request, arrival).await {
-        Ok(Route::Answer(outgoing)) => return Reply::Whole(outgoing),
-        Ok(Route::Ready) => return Reply::Whole(readiness(front, arrival).await),
-        Ok(Route::Call(door)) => match read(front, &request, body).await {
+    let refusal = match route(state, &request, guard).await {
+        Ok(Route::Answer(response)) => return CallResponse::Full(response),
+        Ok(Route::Ready) => return CallResponse::Full(readiness(state, guard).await),
+        Ok(Route::Call(endpoint)) => match read_body(state, &request, body).await {
             Ok(body) => {
-                let incoming = Incoming { door, headers: request.headers, body, peer, id, started };
+                let request = CallRequest { endpoint, headers: request.headers, body, peer, id, started };
                 let call_state = Arc::new(CallState::default());
-                let call = call::dispatch(front.dispatcher.clone(), incoming, call_state.clone());
-                let held = arrival.clone();
+                let call = call::dispatch(state.dispatcher.clone(), request, call_state.clone());
+                let held = guard.clone();
                 let call = async move {
-                    let outgoing = call.await;
+                    let response = call.await;
                     drop(held);
-                    outgoing
+                    response
                 };
-                return Inflight::new(call_state, call, front.detached.clone()).await;
+                return InFlightCall::new(call_state, call, state.detached.clone()).await;
             }
             Err(refusal) => refusal,
         },
         Err(refusal) => refusal,
     };
     let Refusal(error, headers) = refusal;
-    let mut outgoing = codec::write_error(error.http_status(), error);
-    outgoing.headers.extend(headers);
-    log::Entry { id: &id, peer, started, method: None, user: None }.write(&outgoing);
-    Reply::Whole(outgoing)
+    let mut response = codec::encode_error(error.http_status(), error);
+    response.headers.extend(headers);
+    log::AccessLogEntry { id: &id, peer, started, method: None, user: None }.write(&response);
+    CallResponse::Full(response)
 }
 
 enum Route {
-    Call(Door),
+    Call(Endpoint),
     Ready,
-    Answer(Outgoing),
+    Answer(EncodedResponse),
 }
 
 /// Where a request goes, by its head alone.
-async fn route(front: &Front, request: &Received<'_>, arrival: &Arrival) -> Result<Route, Refusal> {
-    let Received { verb, path, headers, .. } = request;
-    if arrival.is_one_too_many {
+async fn route(state: &AppState, request: &RequestHead<'_>, guard: &RequestGuard) -> Result<Route, Refusal> {
+    let RequestHead { method, path, headers, .. } = request;
+    if guard.is_one_too_many {
         return Err(code::SERVICE_UNAVAILABLE.into());
     }
     // hyper answers these with 200; RFC 9112, 3.2 wants 400.
-    if arrival.version == Version::HTTP_11 && headers.get_all(HOST).iter().count() != 1 {
+    if guard.version == Version::HTTP_11 && headers.get_all(HOST).iter().count() != 1 {
         return Err(code::MALFORMED_REQUEST.into());
     }
-    if verb == Verb::OPTIONS && cors::is_preflight(headers) && request.is_allowed_origin {
-        let outgoing =
-            Outgoing { status: StatusCode::NO_CONTENT, headers: cors::preflight(), body: Bytes::new(), error: None };
-        return Ok(Route::Answer(outgoing));
+    if method == HttpMethod::OPTIONS && cors::is_preflight(headers) && request.is_allowed_origin {
+        let response = EncodedResponse {
+            status: StatusCode::NO_CONTENT,
+            headers: cors::preflight(),
+            body: Bytes::new(),
+            error: None,
+        };
+        return Ok(Route::Answer(response));
     }
     let refused = |allow| Refusal::from(code::METHOD_NOT_ALLOWED).with(ALLOW, allow);
     match *path {
-        "/livez" | "/readyz" if verb != Verb::GET && verb != Verb::HEAD => Err(refused("GET, HEAD")),
-        "/livez" => Ok(Route::Answer(codec::write_result(&json!("alive")))),
+        "/livez" | "/readyz" if method != HttpMethod::GET && method != HttpMethod::HEAD => Err(refused("GET, HEAD")),
+        "/livez" => Ok(Route::Answer(codec::encode_result(&json!("alive")))),
         "/readyz" => Ok(Route::Ready),
-        "/" if verb == Verb::POST => Ok(Route::Call(Door::Envelope)),
+        "/" if method == HttpMethod::POST => Ok(Route::Call(Endpoint::Rpc)),
         "/" => Err(refused("POST")),
         _ => {
             let name = name_of(path);
-            let method = front.dispatcher.table.find(&name).await.map(|served| served.method);
-            let query = match (verb, method) {
-                (&Verb::POST, _) => None,
-                (&Verb::GET, Err(_)) => None,
-                (&Verb::GET, Ok(method)) if method.get => Some(request.query.clone()),
-                (_, Ok(method)) => return Err(refused(if method.get { "GET, POST" } else { "POST" })),
+            let found = state.dispatcher.table.find(&name).await.map(|resolved| resolved.method);
+            let query = match (method, found) {
+                (&HttpMethod::POST, _) => None,
+                (&HttpMethod::GET, Err(_)) => None,
+                (&HttpMethod::GET, Ok(found)) if found.get => Some(request.query.clone()),
+                (_, Ok(found)) => return Err(refused(if found.get { "GET, POST" } else { "POST" })),
                 (_, Err(error)) => return Err(Refusal(error, HeaderMap::new())),
             };
-            Ok(Route::Call(Door::Url { name, query }))
+            Ok(Route::Call(Endpoint::Path { name, query }))
         }
     }
 }
@@ -196,33 +200,33 @@ fn name_of(path: &str) -> String {
     if name.contains('.') { name.to_owned() } else { name.replace('/', ".") }
 }
 
-async fn readiness(front: &Front, arrival: &Arrival) -> Outgoing {
-    let unready = if arrival.is_leaving() {
+async fn readiness(state: &AppState, guard: &RequestGuard) -> EncodedResponse {
+    let unready = if guard.is_draining() {
         Error::unavailable("the server is stopping")
     } else {
-        match front.dispatcher.accounts.store().ping().await {
-            Ok(()) => return codec::write_result(&json!("ready")),
+        match state.dispatcher.accounts.store().ping().await {
+            Ok(()) => return codec::encode_result(&json!("ready")),
             Err(error) => error,
         }
     };
     tracing::warn!("not ready: {unready}");
-    codec::write_error(StatusCode::SERVICE_UNAVAILABLE, Error::from(code::SERVICE_UNAVAILABLE))
+    codec::encode_error(StatusCode::SERVICE_UNAVAILABLE, Error::from(code::SERVICE_UNAVAILABLE))
 }
 
 /// Reads a body within its limits of size and time. With GET there is none: what is signed is the empty string.
-async fn read(
-    front: &Front,
-    request: &Received<'_>,
+async fn read_body(
+    state: &AppState,
+    request: &RequestHead<'_>,
     body: impl Stream<Item = Result<impl Buf, warp::Error>> + Send,
 ) -> Result<Bytes, Refusal> {
-    let Received { verb, headers, .. } = request;
+    let RequestHead { method, headers, .. } = request;
     if headers.get_all(CONTENT_ENCODING).iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(code::UNSUPPORTED_ENCODING.into());
     }
-    if verb == Verb::GET {
+    if method == HttpMethod::GET {
         return Ok(Bytes::new());
     }
-    let max = front.config.max_body;
+    let max = state.config.max_body;
     let too_large = || Refusal::from(code::REQUEST_TOO_LARGE).with(CONNECTION, "close");
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     let is_announced_too_large = announced.is_some_and(|length| length > max as u64);
@@ -231,12 +235,12 @@ async fn read(
         return Err(too_large());
     }
     let mut body = pin!(body);
-    let collected = tokio::time::timeout(front.config.body_timeout, collect(body.as_mut(), max)).await;
+    let collected = tokio::time::timeout(state.config.body_timeout, collect_limited(body.as_mut(), max)).await;
     match collected {
         Ok(Ok(Some(body))) => Ok(body),
         Ok(Ok(None)) => {
             // The client is still sending. Read on a little, so that it gets to see the answer.
-            let _ = tokio::time::timeout(front.config.body_timeout, collect(body, max)).await;
+            let _ = tokio::time::timeout(state.config.body_timeout, collect_limited(body, max)).await;
             Err(too_large())
         }
         Ok(Err(_)) => Err(Refusal::from(code::MALFORMED_REQUEST).with(CONNECTION, "close")),
@@ -245,7 +249,7 @@ async fn read(
 }
 
 /// The whole of a body; `None` as soon as it is over `max` bytes.
-async fn collect<B: Buf>(
+async fn collect_limited<B: Buf>(
     mut body: std::pin::Pin<&mut impl Stream<Item = Result<B, warp::Error>>>,
     max: usize,
 ) -> Result<Option<Bytes>, warp::Error> {
@@ -278,7 +282,7 @@ impl RequestIds {
     }
 
     /// The id that came in, if it is a clean one, or the next.
-    fn of(&self, headers: &HeaderMap) -> String {
+    fn assign(&self, headers: &HeaderMap) -> String {
         let inbound = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| is_clean_id(id));
         inbound.map_or_else(
             || format!("{:016x}-{:x}", self.start, self.next.fetch_add(1, Ordering::Relaxed)),
