@@ -2,9 +2,10 @@
 
 use std::io::{BufWriter, IsTerminal};
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use method_sdk::code;
+use http::StatusCode;
+use method_sdk::{Error, code};
 use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::fmt::SubscriberBuilder;
@@ -21,6 +22,9 @@ const MAX_CAUSE_BYTES: usize = 1024;
 
 /// Bytes of the log that are written at once at most.
 const BUFFER_BYTES: usize = 64 * 1024;
+
+/// The target of the events that are requests: only the server emits events with this target.
+const ACCESS: &str = "simpleapi::access";
 
 /// The message of a panic's event.
 pub(crate) const PANIC: &str = "panic";
@@ -78,38 +82,90 @@ fn begin(subscriber: impl tracing::Subscriber + Send + Sync) {
     }));
 }
 
-/// What the line of a call says, beside its outcome.
-pub(crate) struct AccessLogEntry<'a> {
-    pub(crate) id: &'a str,
-    pub(crate) peer: IpAddr,
-    pub(crate) started: Instant,
-    pub(crate) method: Option<&'static str>,
-    pub(crate) user: Option<&'a str>,
+/// Records requests: each of them once, when its response is known.
+pub(crate) trait AccessLog: Send + Sync {
+    /// Records a request.
+    fn record(&self, entry: &AccessLogEntry<'_>);
 }
 
-impl AccessLogEntry<'_> {
-    /// Writes the line. What is the server's fault is louder, and says why.
-    pub(crate) fn write(&self, response: &EncodedResponse) {
-        let AccessLogEntry { id, peer, method, .. } = *self;
-        let user = self.user.map(|user| cut(user, MAX_TEXT_BYTES));
-        let status = response.status.as_u16();
-        let ms = self.started.elapsed().as_micros() as f64 / 1000.0;
-        let error = response.error.as_ref();
-        let code = error.map_or(0, |error| error.code());
-        let cause = error.and_then(|error| error.source_chain());
-        let cause = cause.as_deref().map(|cause| cut(cause, MAX_CAUSE_BYTES));
-        let is_own_fault = code == code::SERVER_ERROR.number;
-        let is_trouble = code == code::SERVICE_UNAVAILABLE.number;
-        if is_own_fault {
-            tracing::error!(id, method, code, status, ms, user, %peer, cause, "call");
-        } else if is_trouble {
-            tracing::warn!(id, method, code, status, ms, user, %peer, cause, "call");
+/// A request and its response, as the access log tells of them.
+pub(crate) struct AccessLogEntry<'a> {
+    pub(crate) request_id: &'a str,
+    pub(crate) peer: IpAddr,
+    pub(crate) method: Option<&'static str>,
+    pub(crate) status: StatusCode,
+    pub(crate) elapsed: Duration,
+    /// The error in the response, with its cause.
+    pub(crate) error: Option<&'a Error>,
+    user: Option<&'a str>,
+}
+
+impl<'a> AccessLogEntry<'a> {
+    /// Creates the entry of a request that was received at `started` and is answered now.
+    pub(crate) fn new(
+        request_id: &'a str,
+        peer: IpAddr,
+        started: Instant,
+        method: Option<&'static str>,
+        user: Option<&'a str>,
+        response: &'a EncodedResponse,
+    ) -> Self {
+        let elapsed = started.elapsed();
+        let (status, error) = (response.status, response.error.as_ref());
+        AccessLogEntry { request_id, peer, method, status, elapsed, error, user }
+    }
+
+    /// The error's code; 0 for a success.
+    pub(crate) fn code(&self) -> i32 {
+        self.error.map_or(0, Error::code)
+    }
+
+    /// The account of the caller's session, up to a limit of bytes.
+    pub(crate) fn user(&self) -> Option<&'a str> {
+        self.user.map(|user| truncate(user, MAX_TEXT_BYTES))
+    }
+
+    /// The error's causes, up to a limit of bytes.
+    pub(crate) fn cause(&self) -> Option<String> {
+        let mut cause = self.error?.source_chain()?;
+        cause.truncate(cause.floor_char_boundary(MAX_CAUSE_BYTES));
+        Some(cause)
+    }
+
+    /// The time that the request took.
+    pub(crate) fn milliseconds(&self) -> f64 {
+        self.elapsed.as_micros() as f64 / 1000.0
+    }
+}
+
+/// Emits an event for each request, in the format of the log: a warning if a database is unreachable, an error if the server is at fault.
+pub(crate) struct EventAccessLog;
+
+impl AccessLog for EventAccessLog {
+    fn record(&self, entry: &AccessLogEntry<'_>) {
+        let AccessLogEntry { request_id: id, peer, method, status, .. } = *entry;
+        let (code, status, ms) = (entry.code(), status.as_u16(), entry.milliseconds());
+        let (user, cause) = (entry.user(), entry.cause());
+        let cause = cause.as_deref();
+        if code == code::SERVER_ERROR.number {
+            tracing::error!(target: ACCESS, id, method, code, status, ms, user, %peer, cause, "call");
+        } else if code == code::SERVICE_UNAVAILABLE.number {
+            tracing::warn!(target: ACCESS, id, method, code, status, ms, user, %peer, cause, "call");
         } else {
-            tracing::info!(id, method, code, status, ms, user, %peer, cause, "call");
+            tracing::info!(target: ACCESS, id, method, code, status, ms, user, %peer, cause, "call");
         }
     }
 }
 
-fn cut(text: &str, bytes: usize) -> &str {
+/// Records nothing.
+#[cfg(feature = "sqlite")]
+pub(crate) struct NoAccessLog;
+
+#[cfg(feature = "sqlite")]
+impl AccessLog for NoAccessLog {
+    fn record(&self, _: &AccessLogEntry<'_>) {}
+}
+
+fn truncate(text: &str, bytes: usize) -> &str {
     &text[..text.floor_char_boundary(bytes)]
 }

@@ -15,6 +15,7 @@ use crate::call::in_flight;
 use crate::call::methods::MethodTable;
 use crate::call::{self, Dispatcher};
 use crate::config::Config;
+use crate::log::{AccessLog, EventAccessLog};
 use crate::store::{self, StoreError};
 use crate::transport;
 use crate::transport::http::{AppState, RequestIds};
@@ -54,13 +55,15 @@ impl Server {
     /// The database cannot be opened, is a newer server's, or is not part of this version; or the methods are not, because the
     /// application was built for development mode.
     pub async fn new(methods: impl Into<Methods>, config: Config) -> Result<Self, StartError> {
-        Self::with_table(static_table(methods.into())?, config, Passwords::params()).await
+        let access_log = Arc::new(EventAccessLog);
+        Self::with_table(static_table(methods.into())?, config, Passwords::params(), access_log).await
     }
 
     pub(crate) async fn with_table(
         table: MethodTable,
         config: Config,
         params: argon2::Params,
+        access_log: Arc<dyn AccessLog>,
     ) -> Result<Self, StartError> {
         let system = |error: &dyn std::fmt::Display| StartError::System(error.to_string());
         let passwords = Passwords::new(params).map_err(|error| system(&error))?;
@@ -68,7 +71,8 @@ impl Server {
         let store = store::open(&config).await?;
         let accounts = Arc::new(AccountService::new(store, passwords, config.session_ttl));
         let blocking = Arc::new(Semaphore::new(call::MAX_BLOCKING));
-        let dispatcher = Arc::new(Dispatcher { table, accounts, blocking, request_timeout: config.request_timeout });
+        let request_timeout = config.request_timeout;
+        let dispatcher = Arc::new(Dispatcher { table, accounts, blocking, request_timeout, access_log });
         let detached = Arc::new(in_flight::DetachedCalls::default());
         Ok(Server { state: Arc::new(AppState { config, dispatcher, detached, ids }), has_inherited_listener: false })
     }

@@ -32,6 +32,7 @@ use crate::call::codec::Endpoint;
 use crate::call::in_flight::{CallResponse, DetachedCalls, InFlightCall};
 use crate::call::{CallRequest, dispatch};
 use crate::config::Config;
+use crate::log::NoAccessLog;
 use crate::server::static_table;
 
 /// An application under test: its methods over an empty SQLite database, which is removed with it.
@@ -69,7 +70,9 @@ impl App {
         let config = Config { sqlite_path: directory.path().join("test.db"), ..Config::default() };
         let params = argon2::Params::new(argon2::Params::MIN_M_COST, 1, 1, None).expect("the least argon2id takes");
         let table = static_table(methods.into()).unwrap_or_else(|error| panic!("{error}"));
-        let server = Server::with_table(table, config, params).await.expect("a new SQLite file can be opened");
+        let server = Server::with_table(table, config, params, Arc::new(NoAccessLog))
+            .await
+            .expect("a new SQLite file can be opened");
         App { server, _directory: directory }
     }
 

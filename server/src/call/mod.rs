@@ -23,7 +23,7 @@ use tokio::sync::Semaphore;
 use self::codec::{CallResult, EncodedResponse, Endpoint, ParsedCall};
 use self::methods::{MethodTable, ResolvedMethod, STALE};
 use crate::account::AccountService;
-use crate::log;
+use crate::log::{AccessLog, AccessLogEntry};
 
 /// Blocking methods that may run at once. The pool they run on has 512 threads, and the checks of passwords need some of those too.
 pub(crate) const MAX_BLOCKING: usize = 256;
@@ -35,6 +35,7 @@ pub(crate) struct Dispatcher {
     pub(crate) blocking: Arc<Semaphore>,
     /// How long `invoke` may take, unless the method says otherwise; `None` is without end.
     pub(crate) request_timeout: Option<Duration>,
+    pub(crate) access_log: Arc<dyn AccessLog>,
 }
 
 /// A request, read to its end.
@@ -79,7 +80,7 @@ pub(crate) async fn dispatch(
     }
     let method = resolved.map(|resolved| resolved.method.name);
     let user = session.as_ref().map(|session| session.user_id.as_str());
-    log::AccessLogEntry { id: &id, peer, started, method, user }.write(&response);
+    dispatcher.access_log.record(&AccessLogEntry::new(&id, peer, started, method, user, &response));
     response
 }
 

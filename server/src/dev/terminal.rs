@@ -12,7 +12,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::reload::{CompileFailure, ReloadReport};
-use crate::log::PANIC;
+use crate::log::{AccessLog, AccessLogEntry, PANIC};
 
 /// The target of events that are for the developer alone: their message is shown as it is.
 const DEV: &str = "dev";
@@ -109,25 +109,21 @@ impl DevTerminal {
     fn paint(self, colour: &str, text: &str) -> String {
         if self.is_coloured { format!("\u{1b}[{colour}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
+}
 
-    /// A call: the method, how it ended, how long it took, who called; on a second line what went wrong.
-    fn call(self, fields: &Fields, level: Level, out: &mut Writer<'_>) -> fmt::Result {
-        let method = fields.get("method").unwrap_or("-");
-        let status = fields.get("status").unwrap_or("-");
-        let code = fields.get("code").filter(|code| *code != "0").unwrap_or_default();
-        let outcome =
-            if code.is_empty() { self.paint(GREEN, status) } else { self.paint(RED, &format!("{status} {code}")) };
-        let padding = " ".repeat(8_usize.saturating_sub(status.len() + 1 + code.len()));
-        let ms = fields.get("ms").unwrap_or("-");
-        let user = fields.get("user").unwrap_or_default();
-        writeln!(
-            out,
-            "{}",
-            format!("{method:<24}  {outcome}{padding}  {ms:>9} ms  {}", self.paint(DIM, user)).trim_end()
-        )?;
-        match fields.get("cause").filter(|_| level <= Level::WARN || !code.is_empty()) {
-            Some(cause) => writeln!(out, "    {}", self.paint(RED, cause)),
-            None => Ok(()),
+impl AccessLog for DevTerminal {
+    /// Shows the method, the status, the time and the caller; on a second line the cause of an error.
+    fn record(&self, entry: &AccessLogEntry<'_>) {
+        let (status, code) = (entry.status.as_u16(), entry.code());
+        let outcome = if code == 0 { status.to_string() } else { format!("{status} {code}") };
+        let padding = " ".repeat(8_usize.saturating_sub(outcome.len()));
+        let outcome = self.paint(if code == 0 { GREEN } else { RED }, &outcome);
+        let method = entry.method.unwrap_or("-");
+        let user = self.paint(DIM, &printable(entry.user().unwrap_or_default()));
+        let line = format!("{method:<24}  {outcome}{padding}  {:>9.3} ms  {user}", entry.milliseconds());
+        tracing::info!(target: DEV, "{}", line.trim_end());
+        if let Some(cause) = entry.cause() {
+            tracing::info!(target: DEV, "    {}", self.paint(RED, &printable(&cause)));
         }
     }
 }
@@ -154,7 +150,6 @@ where
         let message = fields.get("message").unwrap_or_default();
         match message {
             _ if fields.is_ours => writeln!(out, "{message}"),
-            "call" => self.call(&fields, level, &mut out),
             PANIC => {
                 let (place, text) = (fields.get("place").unwrap_or_default(), fields.get("text").unwrap_or_default());
                 writeln!(out, "{}", self.paint(RED, &format!("panic at {place}: {text}")))
@@ -189,18 +184,23 @@ impl Fields {
         self.members.iter().find(|(member, _)| *member == name).map(|(_, value)| value.as_str())
     }
 
-    /// What comes from elsewhere could be meant to move the cursor.
     fn push(&mut self, field: &Field, text: &str) {
-        let mut clean = String::new();
-        for character in text.chars() {
-            if character.is_control() && !self.is_ours {
-                let _ = write!(clean, "{}", character.escape_default());
-            } else {
-                clean.push(character);
-            }
-        }
-        self.members.push((field.name(), clean));
+        let text = if self.is_ours { text.to_owned() } else { printable(text) };
+        self.members.push((field.name(), text));
     }
+}
+
+/// The text without control characters, with which it could move the cursor.
+fn printable(text: &str) -> String {
+    let mut printable = String::new();
+    for character in text.chars() {
+        if character.is_control() {
+            let _ = write!(printable, "{}", character.escape_default());
+        } else {
+            printable.push(character);
+        }
+    }
+    printable
 }
 
 impl Visit for Fields {

@@ -23,7 +23,7 @@ use crate::call::codec::{self, EncodedResponse, Endpoint};
 use crate::call::in_flight::{CallResponse, DetachedCalls, InFlightCall, StreamBody};
 use crate::call::{self, CallRequest, Dispatcher};
 use crate::config::Config;
-use crate::log;
+use crate::log::AccessLogEntry;
 use crate::transport::guard::RequestGuard;
 
 const REQUEST_ID: &str = "x-request-id";
@@ -143,7 +143,7 @@ async fn handle_request(
     let Refusal(error, headers) = refusal;
     let mut response = codec::encode_error(error.http_status(), error);
     response.headers.extend(headers);
-    log::AccessLogEntry { id: &id, peer, started, method: None, user: None }.write(&response);
+    state.dispatcher.access_log.record(&AccessLogEntry::new(&id, peer, started, None, None, &response));
     CallResponse::Full(response)
 }
 
