@@ -780,27 +780,3 @@ fn a_build_without_it_holds_no_loader_and_links_nothing_dynamically() {
         assert!(!tree.contains(package), "{package}");
     }
 }
-
-#[test]
-fn only_the_loader_is_unsafe() {
-    let sources = ["src", "server/src", "method-sdk/src", "method-sdk/build/src", "method-sdk/dylib/src", "methods"]
-        .map(|folder| root().join(folder));
-    let files = sources.iter().flat_map(walk).filter(|file| file.extension().is_some_and(|ending| ending == "rs"));
-    let begins =
-        |line: &str, at: usize| !line[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_');
-    let has_unsafe = |file: &std::path::PathBuf| {
-        let text = std::fs::read_to_string(file).unwrap();
-        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-        let mut forms =
-            code.flat_map(|line| ["unsafe {", "unsafe fn", "unsafe impl"].map(|form| (line, line.find(form))));
-        forms.any(|(line, at)| at.is_some_and(|at| begins(line, at)))
-    };
-    let found: Vec<_> = files.filter(has_unsafe).map(|file| file.strip_prefix(root()).unwrap().to_owned()).collect();
-    assert_eq!(found, [Path::new("server/src/dev/load.rs")]);
-}
-
-/// All files below a folder.
-fn walk(folder: impl AsRef<Path>) -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
-}

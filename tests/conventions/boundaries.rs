@@ -1,0 +1,60 @@
+//! Which file may name which package. A reader who looks for the use of one finds it in one place.
+
+use crate::code::tokens;
+use crate::{assert_none, rust_files, text};
+
+/// A word in code, the folder in which it is looked for, and the files and folders that may use it.
+const BOUNDARIES: &[(&str, &str, &[&str])] = &[
+    ("unsafe", "", &["server/src/dev/load/"]),
+    ("warp", "", &["server/src/transport/http/", "server/src/transport/connection.rs"]),
+    ("hmac", "server", &["server/src/call/auth.rs"]),
+    ("sha1", "server", &["server/src/call/auth.rs"]),
+    ("sqlx", "server", &["server/src/store/", "server/src/cli/import.rs", "server/src/cli/legacy.rs"]),
+    ("mongodb", "server", &["server/src/store/", "server/src/cli/import.rs", "server/src/cli/legacy.rs"]),
+    ("structopt", "", &["server/src/config/args.rs"]),
+    ("socket2", "", &["server/src/transport/", "server/src/runtime.rs"]),
+    ("libloading", "", &["server/src/dev/load/"]),
+    ("syn", "", &["method-sdk/build/src/"]),
+    ("thread_local", "", &[]),
+    ("lazy_static", "", &[]),
+];
+
+/// Folders of tests, and of applications that are not part of the workspace.
+const OUTSIDE: [&str; 3] = ["tests/", "bench/", "method-sdk/build/tests/"];
+
+fn production_files() -> Vec<String> {
+    let mut files = rust_files("");
+    files.retain(|path| !OUTSIDE.iter().any(|folder| path.starts_with(folder)) && !path.ends_with("/tests.rs"));
+    files
+}
+
+#[test]
+fn each_package_is_named_only_where_it_belongs() {
+    let mut findings = Vec::new();
+    for path in production_files() {
+        for token in tokens(&text(&path).unwrap()) {
+            for (word, folder, allowed) in BOUNDARIES {
+                let is_allowed = allowed.iter().any(|prefix| path.starts_with(prefix));
+                if token.text == *word && path.starts_with(folder) && !is_allowed {
+                    findings.push(format!("{path}:{}: `{word}` may only be used in {allowed:?}", token.line));
+                }
+            }
+        }
+    }
+    assert_none(&findings, "a package or keyword outside its place (see BOUNDARIES)");
+}
+
+#[test]
+fn production_code_does_not_unwrap() {
+    let mut findings = Vec::new();
+    for path in production_files() {
+        let code = tokens(&text(&path).unwrap());
+        for call in code.windows(4) {
+            let texts = [&call[0].text, &call[1].text, &call[2].text, &call[3].text];
+            if texts == [".", "unwrap", "(", ")"] {
+                findings.push(format!("{path}:{}: `.unwrap()`; use `?`, or `expect` with its proof", call[1].line));
+            }
+        }
+    }
+    assert_none(&findings, "unwrap outside tests");
+}

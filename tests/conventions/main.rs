@@ -1,0 +1,71 @@
+//! The conventions of CONTRIBUTING.md and the invariants of ARCHITECTURE.md, checked against the text of the repository.
+//!
+//! | file | |
+//! |---|---|
+//! | `words.rs` | the word list: words that the project does not use, and what to write instead |
+//! | `names.rs` | type and function names that have been replaced |
+//! | `circles.rs` | files that import each other |
+//! | `boundaries.rs` | which file may name which package, `unsafe`, `unwrap` |
+//! | `code.rs` | Rust source without comments, strings and tests, as tokens |
+
+#![allow(clippy::unwrap_used, reason = "an unreadable file fails the test")]
+#![allow(clippy::print_stdout, reason = "counts, for `--nocapture`")]
+
+mod boundaries;
+mod circles;
+mod code;
+mod names;
+mod words;
+
+use std::path::{Path, PathBuf};
+
+/// Files whose words are still to be rewritten, one a line.
+const UNFINISHED: &str = include_str!("unfinished.txt");
+
+/// Returns `true` for a file that is exempt from the word list and from the list of replaced names for now.
+fn is_unfinished(path: &str) -> bool {
+    UNFINISHED.lines().any(|line| line == path)
+}
+
+/// Returns the root of the repository.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Returns the paths of all files below a folder of the repository, relative to its root, in alphabetical order.
+fn files(folder: &str) -> Vec<String> {
+    let mut paths = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap();
+            if !path.is_dir() {
+                paths.push(path);
+            } else if name != "target" && name != ".git" {
+                folders.push(path);
+            }
+        }
+    }
+    let relative = |path: PathBuf| path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+    let mut paths: Vec<String> = paths.into_iter().map(relative).collect();
+    paths.sort();
+    paths
+}
+
+/// Returns the paths of the Rust files below a folder.
+fn rust_files(folder: &str) -> Vec<String> {
+    let mut paths = files(folder);
+    paths.retain(|path| path.ends_with(".rs"));
+    paths
+}
+
+/// Returns the text of a file, or `None` if it is not UTF-8.
+fn text(path: &str) -> Option<String> {
+    String::from_utf8(std::fs::read(root().join(path)).unwrap()).ok()
+}
+
+/// Fails with one finding a line.
+fn assert_none(findings: &[String], rule: &str) {
+    assert!(findings.is_empty(), "{rule}: {} findings\n{}\n", findings.len(), findings.join("\n"));
+}
