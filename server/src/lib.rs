@@ -22,7 +22,7 @@ use method_sdk_dylib as _;
 mod account;
 mod call;
 mod cli;
-pub mod config;
+mod config;
 #[cfg(feature = "dev")]
 mod dev;
 mod log;
@@ -34,5 +34,6 @@ pub mod testing;
 mod transport;
 
 pub use cli::main;
+pub use config::{Config, Database, LogFormat, LogLevel, Secret};
 pub use server::{Server, StartError};
 pub use store::StoreError;

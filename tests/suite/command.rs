@@ -5,6 +5,9 @@ use std::process::{Command, Output};
 
 use crate::support::{directory, server_binary};
 
+/// A test of the server compares it with the table of keys.
+const SERVER_CONF: &str = include_str!("../../server.conf");
+
 fn run(directory: &Path, arguments: &[&str]) -> Output {
     Command::new(server_binary()).current_dir(directory).args(arguments).output().unwrap()
 }
@@ -22,9 +25,14 @@ fn help_shows_every_option_with_its_default_and_every_command() {
     let help = run(directory().path(), &["--help"]);
     let text = out(&help);
     assert!(help.status.success());
-    for key in simpleapi_server::config::KEYS {
-        assert!(text.contains(&format!("--{}", key.name)), "{}", key.name);
-        assert!(text.contains(key.default), "{}: {}", key.name, key.default);
+    let keys: Vec<_> = SERVER_CONF
+        .lines()
+        .filter_map(|line| line.strip_prefix('#').filter(|line| !line.starts_with(' '))?.split_once('='))
+        .collect();
+    assert!(!keys.is_empty());
+    for (key, default) in keys {
+        assert!(text.contains(&format!("--{key}")), "{key}");
+        assert!(text.contains(default), "{key}: {default}");
     }
     for command in ["methods", "new", "check", "serve", "account", "import"] {
         assert!(text.contains(command), "{command}");

@@ -49,25 +49,25 @@ pub async fn invoke(_handler: &mut Handler, params: Params) -> Result<Answer> {
 pub fn main(methods: impl Into<Methods>) -> ExitCode {
     let methods = methods.into();
     let directory = env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
-    let line = match config::parse(env::args_os(), env::vars_os(), &directory) {
-        Ok(line) => line,
+    let cli = match config::parse(env::args_os(), env::vars_os(), &directory) {
+        Ok(cli) => cli,
         Err(EarlyExit::Help(text)) => return print(text.trim_end()),
         Err(EarlyExit::Usage(text)) => return exit_usage(&text),
     };
-    for warning in &line.warnings {
+    for warning in &cli.warnings {
         warn(warning);
     }
-    match line.command {
+    match cli.command {
         Command::Methods => finish(list(methods)),
         Command::New { name } => {
             new_method(&directory, &name).map_or_else(|problem| exit_usage(&problem), |done| print(&done))
         }
-        Command::Check => with_config(line.config, |config| finish(check(methods, config))),
-        Command::Account(command) => with_config(line.config, |config| finish(account(config, &command))),
-        Command::Import { from } => with_config(line.config, |config| finish(import(config, from))),
-        Command::Serve => with_config(line.config, |config| serve(methods, config)),
+        Command::Check => with_config(cli.config, |config| finish(check(methods, config))),
+        Command::Account(command) => with_config(cli.config, |config| finish(account(config, &command))),
+        Command::Import { from } => with_config(cli.config, |config| finish(import(config, from))),
+        Command::Serve => with_config(cli.config, |config| serve(methods, config)),
         #[cfg(feature = "dev")]
-        Command::Dev(options) => with_config(line.config, |config| crate::dev::run(methods, config, &options)),
+        Command::Dev(options) => with_config(cli.config, |config| crate::dev::run(methods, config, &options)),
         #[cfg(not(feature = "dev"))]
         Command::Dev(_) => exit_usage(
             "development mode is not part of this build: use `cargo dev`, or build with the feature `dev` (`cargo run --features dev -- dev`)",

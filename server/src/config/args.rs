@@ -1,25 +1,27 @@
-//! The command line: commands, and one option for every key; the only file that knows the parser behind it.
+//! The command line: commands, and one option for every key. The only file that names the parser behind it.
 
 use std::ffi::{OsStr, OsString};
 
 use structopt::StructOpt;
 use structopt::clap::{App, AppSettings, Arg, ErrorKind};
 
+use super::keys::{KEYS, Key, names, suggest};
 use super::parse::sanitize;
-use super::{KEYS, Key, Setting, Settings, names, suggest};
+use super::setting::{Setting, Settings};
 
 const CONFIG: &str = "config";
 const VERSION: &str = "version";
-/// The options that belong to one command.
-const OF_COMMANDS: [&str; 3] = ["dev_restart", "dev_unsafe", "from"];
+/// The options of single commands.
+const COMMAND_OPTIONS: [&str; 3] = ["dev_restart", "dev_unsafe", "from"];
 
-const HELP: &str = "`server --help` lists all";
+const HELP: &str = "run `server --help` for a list";
 
 const NOTES: &str = "\
-Every option is also a key of server.conf (`port=8888`) and a variable of the environment
-(`SIMPLEAPI_PORT`, or `SIMPLEAPI_PORT_FILE` for a file that holds the value). The command line
-counts most, then the environment, then server.conf; of an option given twice, the last counts.
-Other users of the machine can see the command line: passwords are better kept in a file.
+Every option is also a key of server.conf (`port=8888`) and an environment variable
+(`SIMPLEAPI_PORT`, or `SIMPLEAPI_PORT_FILE` for a file that contains the value). The command line
+takes precedence over the environment, and the environment over server.conf. If an option is given
+twice, the last one counts. Other users of the machine can see the command line: keep passwords in
+a file.
 
 Durations are `30s`, `15m`, `24h` or plain seconds; sizes are `64k`, `1m` or plain bytes.
 In the names of options `-` and `_` are the same.";
@@ -31,75 +33,75 @@ struct Options {
     command: Option<Command>,
 }
 
-/// What the process is asked to do.
+/// The command of the process.
 #[derive(Clone, Debug, PartialEq, Eq, StructOpt)]
-pub enum Command {
-    /// Serves the methods, as does no command at all
+pub(crate) enum Command {
+    /// Serves the methods; the default command
     Serve,
     /// Lists the methods, each with its file and description
     Methods,
-    /// Writes the file of a new method, ready to compile
+    /// Creates the file of a new method, ready to compile
     New {
         /// Name of the method, such as `a.b.c`
         name: String,
     },
-    /// Development mode: a saved method is live at once; needs a build with the feature `dev`, such as `cargo dev` makes
+    /// Development mode: a saved method is live immediately; needs the feature `dev`, which `cargo dev` enables
     Dev(Dev),
     /// Verifies the configuration and the database
     Check,
-    /// Makes, changes, removes and lists accounts; a password is asked for, or is the first line of standard input
+    /// Creates, changes, deletes and lists accounts; a password is read from the terminal or from the first line of standard input
     Account(Account),
-    /// Takes over the accounts of an ancestor's database; sessions are not, people log in anew
+    /// Imports the accounts of the Python version's database; sessions are not imported, so users log in again
     Import {
-        /// Where: `mongodb://HOST/DATABASE` or `mysql://USER:PASSWORD@HOST/DATABASE`
+        /// URL of the database: `mongodb://HOST/DATABASE` or `mysql://USER:PASSWORD@HOST/DATABASE`
         #[structopt(long, value_name = "URL")]
         from: String,
     },
 }
 
-/// How development mode is to be.
+/// The options of development mode.
 #[derive(Clone, Debug, Default, PartialEq, Eq, StructOpt)]
-pub struct Dev {
-    /// Listens on an address that other machines can reach: whoever can call is told what does not compile, and why
+pub(crate) struct Dev {
+    /// Allows an address that other machines can reach; every caller then sees compile errors, with parts of the source
     #[structopt(long = "dev_unsafe")]
-    pub dev_unsafe: bool,
-    /// Rebuilds and restarts by itself after a change that cannot be loaded: of Cargo.toml, src/ or the server
+    pub(crate) dev_unsafe: bool,
+    /// Rebuilds and restarts the server after a change that cannot be loaded: to Cargo.toml, src/ or the server
     #[structopt(long = "dev_restart")]
-    pub dev_restart: bool,
+    pub(crate) dev_restart: bool,
 }
 
-/// What to do with accounts.
+/// The command for accounts.
 #[derive(Clone, Debug, PartialEq, Eq, StructOpt)]
-pub enum Account {
-    /// Makes an account
+pub(crate) enum Account {
+    /// Creates an account
     Create {
-        /// Whose
+        /// User id of the account
         user_id: String,
     },
-    /// Gives an account another password, and ends its sessions
+    /// Changes the password of an account, and ends its sessions
     Passwd {
-        /// Whose
+        /// User id of the account
         user_id: String,
     },
-    /// Removes an account and its sessions
+    /// Deletes an account and its sessions
     Delete {
-        /// Whose
+        /// User id of the account
         user_id: String,
     },
-    /// Lists all accounts: when each was made (UTC), and its user id
+    /// Lists all accounts: time of creation (UTC), and user id
     List,
 }
 
-/// Why the process ends before it begins.
+/// The reason why the process ends before it runs a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EarlyExit {
-    /// Help or the version, as asked for: to standard output, with status 0.
+pub(crate) enum EarlyExit {
+    /// The requested help or version, for standard output.
     Help(String),
-    /// What is wrong with the command line: to standard error, with status 2.
+    /// The errors in the command line, for standard error.
     Usage(String),
 }
 
-/// What the command line says.
+/// The settings on the command line, and its command.
 pub(super) struct ArgSource {
     pub(super) command: Command,
     /// The configuration file to read instead of `server.conf`.
@@ -107,17 +109,17 @@ pub(super) struct ArgSource {
     pub(super) settings: Settings,
 }
 
-/// Reads `args`, the program's name first.
+/// Reads `args`, which start with the program's name.
 pub(super) fn read(args: impl IntoIterator<Item = OsString>) -> Result<ArgSource, EarlyExit> {
     let args: Vec<_> = args.into_iter().map(with_underscores).collect();
-    let unknown: Vec<_> = args.iter().filter_map(unknown).collect();
+    let unknown: Vec<_> = args.iter().filter_map(unknown_option).collect();
     if !unknown.is_empty() {
         return Err(EarlyExit::Usage(unknown.join("\n")));
     }
     let helps: Vec<_> = KEYS.iter().map(help).collect();
     let matches = app(&helps).get_matches_from_safe(args).map_err(|error| match error.kind {
         ErrorKind::HelpDisplayed => EarlyExit::Help(error.message),
-        // Not sanitize: after `--mysql_password= ` it is the password.
+        // The message does not show the argument: after `--mysql_password= ` it is the password.
         ErrorKind::UnknownArgument => {
             EarlyExit::Usage(format!("an argument is neither a command nor an option; {HELP}"))
         }
@@ -140,14 +142,14 @@ pub(super) fn read(args: impl IntoIterator<Item = OsString>) -> Result<ArgSource
 fn app(helps: &[String]) -> App<'_, '_> {
     let config = option(CONFIG, "PATH").help("File to read instead of server.conf; it must exist");
     let version = Arg::with_name(VERSION).long(VERSION).short("V").global(true);
-    let version = version.help("Prints version information");
+    let version = version.help("Prints the version");
     let keys = (1..).zip(KEYS).zip(helps);
     let keys = keys.map(|((order, key), help)| option(key.name, key.value_name).help(help).display_order(order));
     Options::clap()
-        .about("Serves the methods, unless a command says otherwise.")
+        .about("Serves the methods of this application.")
         .settings(&[AppSettings::StrictUtf8, AppSettings::VersionlessSubcommands])
-        .setting(AppSettings::DisableVersion) // the parser would print it by itself
-        .set_term_width(0) // one line for each option
+        .setting(AppSettings::DisableVersion) // `--version` is an option of ours, also after a command
+        .set_term_width(0) // one line per option
         .arg(config.display_order(0))
         .args(&keys.collect::<Vec<_>>())
         .arg(version)
@@ -163,7 +165,7 @@ fn help(key: &Key) -> String {
     format!("{} [default: {default}]", key.help)
 }
 
-/// `--max-body=1m` as `--max_body=1m`: the parser knows one spelling.
+/// Turns `--max-body=1m` into `--max_body=1m`, the spelling that the parser knows.
 fn with_underscores(arg: OsString) -> OsString {
     let Some(option) = arg.to_str().and_then(|arg| arg.strip_prefix("--")) else {
         return arg;
@@ -172,14 +174,17 @@ fn with_underscores(arg: OsString) -> OsString {
     format!("--{}{value}", name.replace('-', "_")).into()
 }
 
-/// What to say about `arg` if it is an option that does not exist. Its value may be a secret.
-fn unknown(arg: &OsString) -> Option<String> {
+/// Returns the error message if `arg` is an option that does not exist. It does not show the value, which may be a secret.
+fn unknown_option(arg: &OsString) -> Option<String> {
     let arg = arg.to_string_lossy();
     let name = arg.strip_prefix("--")?.split('=').next()?;
-    let known = || names().chain([CONFIG, VERSION, "help"]).chain(OF_COMMANDS);
+    let known = || names().chain([CONFIG, VERSION, "help"]).chain(COMMAND_OPTIONS);
     if name.is_empty() || known().any(|known| known == name) {
         return None;
     }
-    let meant = suggest(name, known()).map(|name| format!("did you mean `--{name}`? ")).unwrap_or_default();
-    Some(format!("unknown option `--{}`; {meant}{HELP}", sanitize(name)))
+    let suggestion = match suggest(name, known()) {
+        Some(name) => format!("did you mean `--{name}`?"),
+        None => HELP.to_owned(),
+    };
+    Some(format!("unknown option `--{}`; {suggestion}", sanitize(name)))
 }

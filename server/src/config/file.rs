@@ -7,45 +7,45 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use super::keys::{self, Key, names, suggest};
 use super::parse::sanitize;
-use super::{KEYS, Key, Setting, Settings, names, suggest};
+use super::setting::{InvalidSetting, Setting, SettingError, Settings};
 
 const DEFAULT: &str = "server.conf";
 
-/// Readable by every user of the machine.
+/// The mode bit of a file that every user of the machine can read.
 const READABLE_BY_OTHERS: u32 = 0o004;
 
-/// What a configuration file says.
+/// The settings in the configuration file.
 pub(super) struct FileSource {
     pub(super) settings: Settings,
     pub(super) warnings: Vec<String>,
 }
 
-/// Reads the file at `named`, which must exist, or else `server.conf` in `directory`, which need not.
-pub(super) fn read(directory: &Path, named: Option<&OsStr>) -> FileSource {
-    let path = Path::new(named.unwrap_or(OsStr::new(DEFAULT)));
+/// Reads the file at `config`, which must exist, or else `server.conf` in `directory`, which may be missing.
+pub(super) fn read(directory: &Path, config: Option<&OsStr>) -> FileSource {
+    let path = Path::new(config.unwrap_or(OsStr::new(DEFAULT)));
     let name = path.display().to_string();
     let (bytes, mode) = match load(&directory.join(path)) {
         Ok(loaded) => loaded,
-        Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => (Vec::new(), 0),
+        Err(error) if config.is_none() && error.kind() == io::ErrorKind::NotFound => (Vec::new(), 0),
         Err(error) => {
-            let problem = format!("{name}: cannot be read: {error}");
-            return FileSource { settings: vec![Err(problem)], warnings: Vec::new() };
+            let error = InvalidSetting { origin: name, error: SettingError::UnreadableFile(error) };
+            return FileSource { settings: vec![Err(error)], warnings: Vec::new() };
         }
     };
     let settings = settings(&name, &bytes);
-    let held = settings.iter().flatten().find(|setting| setting.key.secret && !setting.value.is_empty());
-    let warnings = match held {
-        Some(secret) if mode & READABLE_BY_OTHERS != 0 => vec![format!(
-            "{name}: holds `{}` and can be read by every user of this machine; `chmod 600 {name}` changes that",
-            secret.key.name
-        )],
+    let secret = settings.iter().flatten().find(|setting| setting.key.is_secret && !setting.value.is_empty());
+    let warnings = match secret {
+        Some(secret) if mode & READABLE_BY_OTHERS != 0 => {
+            vec![format!("{name}: every user of this machine can read `{}`; run `chmod 600 {name}`", secret.key.name)]
+        }
         _ => Vec::new(),
     };
     FileSource { settings, warnings }
 }
 
-/// The bytes of a file, and who may read them.
+/// Returns the bytes and the mode of a file.
 fn load(path: &Path) -> io::Result<(Vec<u8>, u32)> {
     let mut file = File::open(path)?;
     let mut bytes = Vec::new();
@@ -53,7 +53,7 @@ fn load(path: &Path) -> io::Result<(Vec<u8>, u32)> {
     Ok((bytes, file.metadata()?.permissions().mode()))
 }
 
-/// The settings in `bytes`, line by line.
+/// Parses `bytes` line by line.
 fn settings(name: &str, bytes: &[u8]) -> Settings {
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     let mut first_lines = HashMap::new();
@@ -63,44 +63,44 @@ fn settings(name: &str, bytes: &[u8]) -> Settings {
         let setting = match entry(line) {
             Ok(None) => continue,
             Ok(Some((key, value))) => match *first_lines.entry(key.name).or_insert(number) {
-                first if first == number => Ok(Setting { origin, key, value }),
-                first => Err(format!("{origin}: `{}` is given twice; the first is on line {first}", key.name)),
+                first_line if first_line == number => Ok(Setting { origin, key, value }),
+                first_line => {
+                    Err(InvalidSetting { origin, error: SettingError::Duplicate { key: key.name, first_line } })
+                }
             },
-            Err(what) => Err(format!("{origin}: {what}")),
+            Err(error) => Err(InvalidSetting { origin, error }),
         };
         settings.push(setting);
     }
     settings
 }
 
-/// The key and the value in one line, or `None` for a blank line or a comment. What follows the `=` is never in the
-/// `Err`: it may be a secret.
-fn entry(line: &[u8]) -> Result<Option<(&'static Key, String)>, String> {
-    let line = std::str::from_utf8(line).map_err(|_| "not UTF-8")?.trim();
+/// Returns the key and the value in a line, or `None` for a blank line or a comment. The error does not contain the value, because it
+/// may be a secret.
+fn entry(line: &[u8]) -> Result<Option<(&'static Key, String)>, SettingError> {
+    let line = std::str::from_utf8(line).map_err(|_| SettingError::NotUtf8)?.trim();
     if line.is_empty() || line.starts_with('#') {
         return Ok(None);
     }
-    let (name, value) = line.split_once('=').ok_or("no `=`; a line is `key=value`")?;
+    let (name, value) = line.split_once('=').ok_or(SettingError::MissingEquals)?;
     let name = name.trim_end().replace('-', "_");
-    let key = KEYS.iter().find(|key| key.name == name).ok_or_else(|| {
-        let meant = suggest(&name, names()).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
-        format!("unknown key `{}`{meant}", sanitize(&name))
-    })?;
+    let key = keys::find(&name)
+        .ok_or_else(|| SettingError::UnknownKey { name: sanitize(&name), suggestion: suggest(&name, names()) })?;
     Ok(Some((key, unquote(value)?)))
 }
 
-/// What stands behind the `=`, without its quotes, or, where it has none, without the comment. There are no escapes.
-fn unquote(text: &str) -> Result<String, String> {
+/// Returns the value behind the `=`: the text between quotes, or else the text up to a comment. There are no escapes.
+fn unquote(text: &str) -> Result<String, SettingError> {
     let value = text.trim_start();
     let Some(quote) = value.chars().next().filter(|first| ['"', '\''].contains(first)) else {
-        let mut hashes = text.match_indices('#').map(|(at, _)| at);
-        let end = hashes.find(|at| text[..*at].ends_with(char::is_whitespace));
+        let mut hashes = text.match_indices('#').map(|(index, _)| index);
+        let end = hashes.find(|index| text[..*index].ends_with(char::is_whitespace));
         return Ok(text[..end.unwrap_or(text.len())].trim().to_owned());
     };
-    let (value, rest) = value[1..].split_once(quote).ok_or_else(|| format!("no closing {quote}"))?;
+    let (value, rest) = value[1..].split_once(quote).ok_or(SettingError::UnclosedQuote(quote))?;
     let rest = rest.trim_start();
     if !rest.is_empty() && !rest.starts_with('#') {
-        return Err(format!("something other than a comment after the closing {quote}"));
+        return Err(SettingError::TextAfterQuote(quote));
     }
     Ok(value.to_owned())
 }

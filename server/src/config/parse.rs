@@ -1,134 +1,215 @@
-//! Texts read into values; every refusal says what is accepted, and none shows a secret.
+//! Parsers that turn the text of a value into its type. An error names what is accepted and never shows a secret.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use thiserror::Error;
 
-use super::types::Secret;
+use super::types::{Database, LogFormat, LogLevel, Secret};
 
-/// A hundred years: far from where adding to an instant overflows.
-const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+/// A hundred years: far below the duration at which adding to an instant overflows.
+const MAX_DURATION: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// 1 GiB: a body is held in memory.
-const LARGEST_BODY: u64 = 1 << 30;
+const MAX_BODY_BYTES: u64 = 1 << 30;
 
-/// `text` as a message may show it: cut, and without what would move a terminal's cursor.
+/// The reason why a value is rejected.
+#[derive(Debug, Error)]
+pub(crate) enum ValueError {
+    /// The value is empty and the key has no value that means "none".
+    #[error("the value must not be empty")]
+    Empty,
+    /// The duration is 0 and the key needs a time limit.
+    #[error("`{0}` is too short; the minimum is `1s`")]
+    TooShort(String),
+    /// The value, sanitized, is not in the accepted form.
+    #[error("`{value}` is not {accepted}")]
+    Invalid {
+        /// The sanitized value.
+        value: String,
+        /// A noun phrase for the accepted form.
+        accepted: Cow<'static, str>,
+    },
+    /// The URL, which may contain a password and is not shown, has another scheme.
+    #[error("the URL must start with {0}")]
+    Scheme(String),
+}
+
+fn invalid(text: &str, accepted: impl Into<Cow<'static, str>>) -> ValueError {
+    ValueError::Invalid { value: sanitize(text), accepted: accepted.into() }
+}
+
+/// Returns `text` as a message may show it: shortened, and without characters that control a terminal.
 pub(super) fn sanitize(text: &str) -> String {
-    const MOST: usize = 64;
-    let mut sanitize: String = text.chars().take(MOST).flat_map(char::escape_debug).collect();
-    if text.chars().nth(MOST).is_some() {
-        sanitize.push_str("...");
+    const MAX_CHARS: usize = 64;
+    let mut sanitized: String = text.chars().take(MAX_CHARS).flat_map(char::escape_debug).collect();
+    if text.chars().nth(MAX_CHARS).is_some() {
+        sanitized.push_str("...");
     }
-    sanitize
+    sanitized
 }
 
-pub(super) fn invalid(text: &str, accepted: &str) -> String {
-    format!("`{}` is not {accepted}", sanitize(text))
+/// The parser for the values of a key, and how help shows them.
+pub(super) struct ValueParser<T> {
+    /// The placeholder for the value in help.
+    pub(super) value_name: &'static str,
+    /// The value is a secret.
+    pub(super) is_secret: bool,
+    pub(super) parse: fn(&str) -> Result<T, ValueError>,
 }
 
-pub(super) fn optional<T: From<String>>(text: &str) -> Option<T> {
+const fn public<T>(value_name: &'static str, parse: fn(&str) -> Result<T, ValueError>) -> ValueParser<T> {
+    ValueParser { value_name, is_secret: false, parse }
+}
+
+const fn secret<T>(value_name: &'static str, parse: fn(&str) -> Result<T, ValueError>) -> ValueParser<T> {
+    ValueParser { value_name, is_secret: true, parse }
+}
+
+pub(super) const ADDRESS: ValueParser<IpAddr> = public("IP", address);
+pub(super) const PORT: ValueParser<u16> = public("PORT", |text| number(text, 0..=u16::MAX));
+pub(super) const REMOTE_PORT: ValueParser<u16> = public("PORT", |text| number(text, 1..=u16::MAX));
+pub(super) const COUNT: ValueParser<u32> = public("NUMBER", |text| number(text, 1..=u32::MAX));
+pub(super) const TEXT: ValueParser<String> = public("TEXT", non_empty);
+pub(super) const OPTIONAL_TEXT: ValueParser<Option<String>> = public("TEXT", |text| Ok(optional(text)));
+pub(super) const PATH: ValueParser<PathBuf> = public("PATH", |text| non_empty(text).map(PathBuf::from));
+pub(super) const SECRET: ValueParser<Option<Secret>> = secret("TEXT", |text| Ok(optional(text)));
+pub(super) const MONGODB_URL: ValueParser<Option<Secret>> =
+    secret("URL", |text| url(text, &["mongodb://", "mongodb+srv://"]));
+pub(super) const MYSQL_URL: ValueParser<Option<Secret>> = secret("URL", |text| url(text, &["mysql://", "mariadb://"]));
+pub(super) const POSTGRES_URL: ValueParser<Option<Secret>> =
+    secret("URL", |text| url(text, &["postgres://", "postgresql://"]));
+pub(super) const SIZE: ValueParser<usize> = public("SIZE", size);
+/// A duration that may be 0.
+pub(super) const DELAY: ValueParser<Duration> = public("DURATION", duration);
+/// A duration of at least a second.
+pub(super) const TIMEOUT: ValueParser<Duration> = public("DURATION", timeout);
+/// A duration, or 0 for none.
+pub(super) const LIMIT: ValueParser<Option<Duration>> = public("DURATION", limit);
+pub(super) const NETWORKS: ValueParser<Vec<IpNet>> = public("NETWORKS", |text| list(text, network));
+pub(super) const ORIGINS: ValueParser<Vec<String>> = public("ORIGINS", |text| list(text, origin));
+pub(super) const DATABASE: ValueParser<Database> = public("NAME", |text| choice(text, Database::NAMES));
+pub(super) const LOG_FORMAT: ValueParser<LogFormat> = public("NAME", |text| choice(text, LogFormat::NAMES));
+pub(super) const LOG_LEVEL: ValueParser<LogLevel> = public("NAME", |text| choice(text, LogLevel::NAMES));
+
+fn address(text: &str) -> Result<IpAddr, ValueError> {
+    text.parse().map_err(|_| invalid(text, "an IP address such as `127.0.0.1` or `::1`"))
+}
+
+fn optional<T: From<String>>(text: &str) -> Option<T> {
     (!text.is_empty()).then(|| text.to_owned().into())
 }
 
-pub(super) fn non_empty(text: &str) -> Result<String, String> {
-    optional(text).ok_or_else(|| "must not be empty".to_owned())
+fn non_empty(text: &str) -> Result<String, ValueError> {
+    optional(text).ok_or(ValueError::Empty)
 }
 
-pub(super) fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
+fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, ValueError> {
     choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice).ok_or_else(|| {
         let names: Vec<_> = choices.iter().map(|(name, _)| format!("`{name}`")).collect();
-        invalid(text, &format!("one of {}", names.join(", ")))
+        invalid(text, format!("one of {}", names.join(", ")))
     })
 }
 
-pub(super) fn url(text: &str, schemes: &[&str]) -> Result<Option<Secret>, String> {
+fn url(text: &str, schemes: &[&str]) -> Result<Option<Secret>, ValueError> {
     if text.is_empty() || schemes.iter().any(|scheme| text.starts_with(scheme)) {
         return Ok(optional(text));
     }
     let schemes: Vec<_> = schemes.iter().map(|scheme| format!("`{scheme}`")).collect();
-    Err(format!("<redacted> does not start with {}", schemes.join(" or ")))
+    Err(ValueError::Scheme(schemes.join(" or ")))
 }
 
-/// Decimal digits and nothing else: no sign, no point, no space.
+/// Parses decimal digits and nothing else: no sign, no point, no space.
 fn digits(text: &str) -> Option<u64> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
-pub(super) fn number<T: TryFrom<u64> + PartialOrd + fmt::Display>(
+fn number<T: TryFrom<u64> + PartialOrd + fmt::Display>(
     text: &str,
     accepted: RangeInclusive<T>,
-) -> Result<T, String> {
+) -> Result<T, ValueError> {
     digits(text)
         .and_then(|number| T::try_from(number).ok())
         .filter(|number| accepted.contains(number))
-        .ok_or_else(|| invalid(text, &format!("a number from {} to {}", accepted.start(), accepted.end())))
+        .ok_or_else(|| invalid(text, format!("a number from {} to {}", accepted.start(), accepted.end())))
 }
 
-/// Digits with one of `units` behind them, or plain digits.
+/// Parses digits, optionally followed by one of `units`.
 fn quantity(text: &str, units: &[(char, u64)]) -> Option<u64> {
     let (number, unit) =
         units.iter().find_map(|(letter, unit)| Some((text.strip_suffix(*letter)?, *unit))).unwrap_or((text, 1));
     digits(number)?.checked_mul(unit)
 }
 
-pub(super) fn size(text: &str) -> Result<usize, String> {
+fn size(text: &str) -> Result<usize, ValueError> {
     quantity(text, &[('k', 1 << 10), ('m', 1 << 20)])
-        .filter(|bytes| (1..=LARGEST_BODY).contains(bytes))
+        .filter(|bytes| (1..=MAX_BODY_BYTES).contains(bytes))
         .and_then(|bytes| usize::try_from(bytes).ok())
         .ok_or_else(|| invalid(text, "a size; write `64k`, `1m` or plain bytes, from 1 to `1024m`"))
 }
 
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+fn duration(text: &str) -> Result<Duration, ValueError> {
     quantity(text, &[('s', 1), ('m', 60), ('h', 60 * 60)])
         .map(Duration::from_secs)
-        .filter(|duration| *duration <= LONGEST)
+        .filter(|duration| *duration <= MAX_DURATION)
         .ok_or_else(|| invalid(text, "a duration; write `30s`, `15m`, `24h` or plain seconds, up to 100 years"))
 }
 
-pub(super) fn limit(text: &str) -> Result<Option<Duration>, String> {
+fn limit(text: &str) -> Result<Option<Duration>, ValueError> {
     Ok(Some(duration(text)?).filter(|duration| !duration.is_zero()))
 }
 
-/// What stands between commas; an empty text is an empty list.
-pub(super) fn list<T>(text: &str, read: fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+fn timeout(text: &str) -> Result<Duration, ValueError> {
+    limit(text)?.ok_or_else(|| ValueError::TooShort(sanitize(text)))
+}
+
+/// Parses comma-separated entries; an empty text is an empty list.
+fn list<T>(text: &str, parse: fn(&str) -> Result<T, ValueError>) -> Result<Vec<T>, ValueError> {
     if text.trim().is_empty() {
         return Ok(Vec::new());
     }
-    text.split(',').map(|entry| read(entry.trim())).collect()
+    text.split(',').map(|entry| parse(entry.trim())).collect()
 }
 
-pub(super) fn network(text: &str) -> Result<IpNet, String> {
+fn network(text: &str) -> Result<IpNet, ValueError> {
     text.parse()
         .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
         .map_err(|_| invalid(text, "an IP address or a network such as `10.0.0.0/8` or `fd00::/8`"))
 }
 
-/// An origin exactly as a browser sends it (RFC 6454, 6.2), so that comparing is comparing bytes.
-pub(super) fn origin(text: &str) -> Result<String, String> {
+/// Normalizes an origin to the form that browsers send (RFC 6454, 6.2), so that origins are compared as bytes.
+fn origin(text: &str) -> Result<String, ValueError> {
     if text.contains('*') {
-        return Err(invalid(text, "an exact origin; answers may carry a session, so each origin is listed by itself"));
+        return Err(invalid(text, "an exact origin; responses may carry a session, so list each origin by itself"));
     }
-    let refused =
+    let not_an_origin =
         || invalid(text, "an origin; write `https://example.com` or `http://localhost:3000`, with nothing after it");
     let lower = text.to_ascii_lowercase();
-    let (scheme, authority) = lower.split_once("://").ok_or_else(refused)?;
+    let (scheme, authority) = lower.split_once("://").ok_or_else(not_an_origin)?;
     let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, Some(number(port, 1..=u16::MAX).map_err(|_| refused())?)),
+        Some((host, port)) if !port.ends_with(']') => {
+            (host, Some(number(port, 1..=u16::MAX).map_err(|_| not_an_origin())?))
+        }
         _ => (authority, None),
     };
-    let scheme_fits = scheme.starts_with(|first: char| first.is_ascii_lowercase())
-        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-    if !scheme_fits || !is_host(host) {
-        return Err(refused());
+    if !is_scheme(scheme) || !is_host(host) {
+        return Err(not_an_origin());
     }
     Ok(match (scheme, port) {
-        // A browser leaves these out, and would never match.
+        // Browsers omit the default port.
         (_, None) | ("http", Some(80)) | ("https", Some(443)) => format!("{scheme}://{host}"),
         (_, Some(port)) => format!("{scheme}://{host}:{port}"),
     })
+}
+
+fn is_scheme(scheme: &str) -> bool {
+    scheme.starts_with(|first: char| first.is_ascii_lowercase())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
 fn is_host(host: &str) -> bool {

@@ -1,4 +1,4 @@
-//! What the configuration promises: precedence, exact texts for every mistake, and no secret in any of them.
+//! Tests of the configuration: precedence, the exact message of every error, and no secret in any message.
 
 use std::ffi::OsString;
 use std::fs;
@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::{Cli, Command, Config, Database, EarlyExit, KEYS, LogLevel, Secret, parse};
+use super::keys::KEYS;
+use super::{Cli, Command, Config, Database, EarlyExit, LogLevel, Secret, parse};
 
 const SERVER_CONF: &str = include_str!("../../../server.conf");
 
-/// A directory with this `server.conf`.
+/// Creates a directory with a `server.conf`.
 fn directory(conf: impl AsRef<[u8]>) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("server.conf"), conf).unwrap();
@@ -29,8 +30,8 @@ fn config(conf: &str, environment: &[(&str, &str)], args: &[&str]) -> Config {
     run(&directory(conf), environment, args).unwrap().config.unwrap()
 }
 
-/// Every problem, one a line.
-fn problems(conf: impl AsRef<[u8]>, environment: &[(&str, &str)], args: &[&str]) -> String {
+/// Returns every error, one per line.
+fn errors(conf: impl AsRef<[u8]>, environment: &[(&str, &str)], args: &[&str]) -> String {
     run(&directory(conf), environment, args).unwrap().config.unwrap_err().to_string()
 }
 
@@ -38,24 +39,24 @@ fn warnings(environment: &[(&str, &str)]) -> Vec<String> {
     run(&directory(""), environment, &[]).unwrap().warnings
 }
 
-fn refused(args: &[&str]) -> String {
+fn usage_error(args: &[&str]) -> String {
     match run(&directory(""), &[], args) {
         Err(EarlyExit::Usage(text)) => text,
         other => panic!("{other:?}"),
     }
 }
 
-fn asked(args: &[&str]) -> String {
+fn help(args: &[&str]) -> String {
     match run(&directory(""), &[], args) {
         Err(EarlyExit::Help(text)) => text,
         other => panic!("{other:?}"),
     }
 }
 
-/// The problem with `value` for `key`, without its origin.
-fn problem(key: &str, value: &str) -> String {
-    let problem = problems("", &[], &[&format!("--{key}={value}")]);
-    problem.strip_prefix(&format!("--{key}: ")).unwrap().to_owned()
+/// Returns the error of `value` for `key`, without its origin.
+fn value_error(key: &str, value: &str) -> String {
+    let error = errors("", &[], &[&format!("--{key}={value}")]);
+    error.strip_prefix(&format!("--{key}: ")).unwrap().to_owned()
 }
 
 #[test]
@@ -65,7 +66,7 @@ fn server_conf_names_every_key_with_its_help_and_default() {
 }
 
 #[test]
-fn server_conf_gives_the_defaults_as_it_is_and_with_every_line_active() {
+fn server_conf_yields_the_defaults_with_its_keys_commented_out_or_active() {
     assert_eq!(config(SERVER_CONF, &[], &[]), Config::default());
     let active: Vec<_> = SERVER_CONF
         .lines()
@@ -76,11 +77,11 @@ fn server_conf_gives_the_defaults_as_it_is_and_with_every_line_active() {
 }
 
 #[test]
-fn without_a_file_everything_is_the_default() {
-    let line = run(&tempfile::tempdir().unwrap(), &[], &[]).unwrap();
-    assert_eq!(line.command, Command::Serve);
-    assert_eq!(line.config.unwrap(), Config::default());
-    assert_eq!(line.warnings, Vec::<String>::new());
+fn a_missing_server_conf_yields_the_defaults() {
+    let cli = run(&tempfile::tempdir().unwrap(), &[], &[]).unwrap();
+    assert_eq!(cli.command, Command::Serve);
+    assert_eq!(cli.config.unwrap(), Config::default());
+    assert_eq!(cli.warnings, Vec::<String>::new());
 }
 
 #[test]
@@ -96,7 +97,7 @@ fn the_defaults_are_the_documented_ones() {
 }
 
 #[test]
-fn the_command_line_beats_the_environment_beats_the_file() {
+fn the_command_line_overrides_the_environment_and_the_environment_the_file() {
     let port = |conf, environment: &[_], args: &[_]| config(conf, environment, args).port;
     assert_eq!(port("port=1", &[], &[]), 1);
     assert_eq!(port("port=1", &[("SIMPLEAPI_PORT", "2")], &[]), 2);
@@ -105,7 +106,7 @@ fn the_command_line_beats_the_environment_beats_the_file() {
 }
 
 #[test]
-fn the_config_option_beats_its_variable_beats_server_conf() {
+fn the_config_option_overrides_its_variable_and_the_variable_server_conf() {
     let directory = directory("port=1");
     fs::write(directory.path().join("b.conf"), "port=2").unwrap();
     fs::write(directory.path().join("c.conf"), "port=3").unwrap();
@@ -119,13 +120,13 @@ fn the_config_option_beats_its_variable_beats_server_conf() {
 
 #[test]
 fn a_named_file_must_exist() {
-    let expected = "no.conf: cannot be read: No such file or directory (os error 2)";
-    assert_eq!(problems("", &[], &["--config=no.conf"]), expected);
-    assert_eq!(problems("", &[("SIMPLEAPI_CONFIG", "no.conf")], &[]), expected);
+    let expected = "no.conf: cannot read the file: No such file or directory (os error 2)";
+    assert_eq!(errors("", &[], &["--config=no.conf"]), expected);
+    assert_eq!(errors("", &[("SIMPLEAPI_CONFIG", "no.conf")], &[]), expected);
 }
 
 #[test]
-fn the_file_may_have_comments_quotes_blanks_and_either_newline() {
+fn the_file_may_contain_comments_quotes_blank_lines_and_either_newline() {
     let conf = "\u{feff}# comment\r\n\r\n  port = 1 # comment\r\nmysql-user='a # b' # comment\nmysql_host=\"#h\"\n\
                 mongodb_host=a#b\nmongodb_database=#c\nmysql_password= \"it's\"\npostgres_url= # none\nsqlite_path=p\u{e4}th with \"quotes\"";
     let config = config(conf, &[], &[]);
@@ -140,26 +141,26 @@ fn the_file_may_have_comments_quotes_blanks_and_either_newline() {
 }
 
 #[test]
-fn every_problem_is_told_at_once_in_order_and_even_when_a_flag_overrides_it() {
+fn every_error_is_reported_in_order_even_if_an_option_overrides_it() {
     let conf = b"port=x\nprot=1\nnonsense\n\xff=1\nport=2\nmysql_user='a\nmysql_host='a' b\ncompletely_other=1\n";
     let environment = [("SIMPLEAPI_PORT", "70000"), ("SIMPLEAPI_DATABASE", "mongo")];
     let expected = "\
 server.conf:1: `x` is not a number from 0 to 65535
 server.conf:2: unknown key `prot`; did you mean `port`?
-server.conf:3: no `=`; a line is `key=value`
-server.conf:4: not UTF-8
-server.conf:5: `port` is given twice; the first is on line 1
-server.conf:6: no closing '
-server.conf:7: something other than a comment after the closing '
+server.conf:3: missing `=`; write `key=value`
+server.conf:4: the text is not valid UTF-8
+server.conf:5: `port` is already set on line 1; remove one of the two lines
+server.conf:6: missing closing quote `'`
+server.conf:7: unexpected text after the closing quote `'`; only a comment may follow
 server.conf:8: unknown key `completely_other`
 SIMPLEAPI_DATABASE: `mongo` is not one of `sqlite`, `mongodb`, `mysql`, `postgres`
 SIMPLEAPI_PORT: `70000` is not a number from 0 to 65535
 --max_body: `1g` is not a size; write `64k`, `1m` or plain bytes, from 1 to `1024m`";
-    assert_eq!(problems(conf, &environment, &["--port=1", "--max-body=1g"]), expected);
+    assert_eq!(errors(conf, &environment, &["--port=1", "--max-body=1g"]), expected);
 }
 
 #[test]
-fn commands_that_need_no_configuration_work_beside_a_broken_file() {
+fn commands_that_need_no_configuration_ignore_a_broken_file() {
     let directory = directory("broken");
     assert_eq!(run(&directory, &[], &["methods"]).unwrap().command, Command::Methods);
     let new = run(&directory, &[], &["new", "a.b.c"]).unwrap();
@@ -168,71 +169,71 @@ fn commands_that_need_no_configuration_work_beside_a_broken_file() {
 }
 
 #[test]
-fn options_stand_before_or_after_the_command_with_dashes_or_underscores() {
+fn options_may_precede_or_follow_the_command_with_dashes_or_underscores() {
     for args in [["--max-body=2k", "check"], ["check", "--max_body=2k"]] {
-        let line = run(&directory(""), &[], &args).unwrap();
-        assert_eq!((line.command, line.config.unwrap().max_body), (Command::Check, 2048));
+        let cli = run(&directory(""), &[], &args).unwrap();
+        assert_eq!((cli.command, cli.config.unwrap().max_body), (Command::Check, 2048));
     }
     assert_eq!(run(&directory(""), &[], &["serve"]).unwrap().command, Command::Serve);
 }
 
 #[test]
-fn a_command_line_that_cannot_be_understood_is_refused() {
+fn an_invalid_command_line_is_rejected() {
     assert_eq!(
-        refused(&["--prot=1", "methods", "--nonsense"]),
-        "unknown option `--prot`; did you mean `--port`? `server --help` lists all\n\
-         unknown option `--nonsense`; `server --help` lists all"
+        usage_error(&["--prot=1", "methods", "--nonsense"]),
+        "unknown option `--prot`; did you mean `--port`?\n\
+         unknown option `--nonsense`; run `server --help` for a list"
     );
-    let unexpected = "an argument is neither a command nor an option; `server --help` lists all";
+    let unexpected = "an argument is neither a command nor an option; run `server --help` for a list";
     for args in [["metods"].as_slice(), &["-x"], &["--port", "-5"], &["methods", "a"]] {
-        assert_eq!(refused(args), unexpected, "{args:?}");
+        assert_eq!(usage_error(args), unexpected, "{args:?}");
     }
-    assert!(refused(&["--port"]).contains("'--port <PORT>' requires a value"));
-    assert!(refused(&["--config"]).contains("'--config <PATH>' requires a value"));
-    assert!(refused(&["new"]).contains("<name>"));
+    assert!(usage_error(&["--port"]).contains("'--port <PORT>' requires a value"));
+    assert!(usage_error(&["--config"]).contains("'--config <PATH>' requires a value"));
+    assert!(usage_error(&["new"]).contains("<name>"));
     let args = ["server".into(), OsString::from_vec(b"--port=\xff".to_vec())];
     assert!(matches!(parse(args, [], directory("").path()), Err(EarlyExit::Usage(_))));
 }
 
 #[test]
 fn help_lists_every_option_in_order_with_its_default() {
-    let help = asked(&["--help"]);
-    let mut rest = help.as_str();
+    let text = help(&["--help"]);
+    let mut rest = text.as_str();
     for key in KEYS {
         let default = if key.default.is_empty() { "none" } else { key.default };
         let option = rest.find(&format!("--{} <{}>", key.name, key.value_name)).expect(key.name);
         rest = &rest[option..];
         assert!(rest.lines().next().unwrap().ends_with(&format!("{} [default: {default}]", key.help)));
     }
-    for command in ["check", "methods", "new", "serve", "--config", "the last counts"] {
-        assert!(help.contains(command), "{command}");
+    for command in ["check", "methods", "new", "serve", "--config", "the last one counts"] {
+        assert!(text.contains(command), "{command}");
     }
-    assert!(asked(&["methods", "--help"]).contains("Lists the methods"));
+    assert!(help(&["methods", "--help"]).contains("Lists the methods"));
     for args in [["--version"].as_slice(), &["-V"], &["methods", "--version"]] {
-        assert_eq!(asked(args), concat!("server ", env!("CARGO_PKG_VERSION")));
+        assert_eq!(help(args), concat!("server ", env!("CARGO_PKG_VERSION")));
     }
 }
 
 #[test]
-fn a_variable_may_name_a_file_with_the_value() {
+fn a_variable_may_name_a_file_that_contains_the_value() {
     let directory = directory("");
     for (held, expected) in [("a\n", "a"), ("a\r\n", "a"), ("a\n\n", "a\n"), (" a", " a")] {
         fs::write(directory.path().join("secret"), held).unwrap();
-        let line = run(&directory, &[("SIMPLEAPI_MYSQL_PASSWORD_FILE", "secret")], &[]).unwrap();
-        assert_eq!(line.config.unwrap().mysql_password.unwrap().expose(), expected);
+        let cli = run(&directory, &[("SIMPLEAPI_MYSQL_PASSWORD_FILE", "secret")], &[]).unwrap();
+        assert_eq!(cli.config.unwrap().mysql_password.unwrap().expose(), expected);
     }
     assert_eq!(
-        problems("", &[("SIMPLEAPI_PORT_FILE", "hunter2")], &[]),
-        "SIMPLEAPI_PORT_FILE: the file it names cannot be read: No such file or directory (os error 2)"
+        errors("", &[("SIMPLEAPI_PORT_FILE", "hunter2")], &[]),
+        "SIMPLEAPI_PORT_FILE: cannot read the file: No such file or directory (os error 2)"
     );
     assert_eq!(
-        problems("", &[("SIMPLEAPI_PORT", "1"), ("SIMPLEAPI_PORT_FILE", "server.conf")], &[]),
-        "SIMPLEAPI_PORT_FILE: given beside SIMPLEAPI_PORT; keep one of them"
+        errors("", &[("SIMPLEAPI_PORT", "1"), ("SIMPLEAPI_PORT_FILE", "server.conf")], &[]),
+        "SIMPLEAPI_PORT_FILE: `SIMPLEAPI_PORT` is set as well; unset one of the two variables"
     );
 }
 
 #[test]
-fn an_unknown_variable_only_warns() {
+fn an_unknown_variable_is_a_warning() {
     assert_eq!(
         warnings(&[
             ("SIMPLEAPI_CONFG", "1"),
@@ -244,20 +245,20 @@ fn an_unknown_variable_only_warns() {
             ("PORT", "1"),
         ]),
         [
-            "unknown variable `SIMPLEAPI_CONFG` is ignored; did you mean `SIMPLEAPI_CONFIG`?",
-            "unknown variable `SIMPLEAPI_MYSQL_PASWORD_FILE` is ignored; did you mean `SIMPLEAPI_MYSQL_PASSWORD_FILE`?",
-            "unknown variable `SIMPLEAPI_NONSENSE` is ignored",
-            "unknown variable `SIMPLEAPI_PROT` is ignored; did you mean `SIMPLEAPI_PORT`?",
-            "unknown variable `SIMPLEAPI_port` is ignored; did you mean `SIMPLEAPI_PORT`?",
+            "ignoring the unknown environment variable `SIMPLEAPI_CONFG`; did you mean `SIMPLEAPI_CONFIG`?",
+            "ignoring the unknown environment variable `SIMPLEAPI_MYSQL_PASWORD_FILE`; did you mean `SIMPLEAPI_MYSQL_PASSWORD_FILE`?",
+            "ignoring the unknown environment variable `SIMPLEAPI_NONSENSE`",
+            "ignoring the unknown environment variable `SIMPLEAPI_PROT`; did you mean `SIMPLEAPI_PORT`?",
+            "ignoring the unknown environment variable `SIMPLEAPI_port`; did you mean `SIMPLEAPI_PORT`?",
         ]
     );
 }
 
 #[test]
-fn a_variable_that_is_not_utf8_is_refused() {
+fn a_variable_that_is_not_utf8_is_an_error() {
     let environment = [("SIMPLEAPI_MYSQL_USER".into(), OsString::from_vec(vec![0xff]))];
-    let line = parse(["server".into()], environment, directory("").path()).unwrap();
-    assert_eq!(line.config.unwrap_err().problems, ["SIMPLEAPI_MYSQL_USER: not UTF-8"]);
+    let cli = parse(["server".into()], environment, directory("").path()).unwrap();
+    assert_eq!(cli.config.unwrap_err().to_string(), "SIMPLEAPI_MYSQL_USER: the text is not valid UTF-8");
 }
 
 #[test]
@@ -270,16 +271,16 @@ fn durations_are_seconds_minutes_or_hours() {
     {
         let expected =
             format!("`{text}` is not a duration; write `30s`, `15m`, `24h` or plain seconds, up to 100 years");
-        assert_eq!(problem("session_ttl", text), expected);
+        assert_eq!(value_error("session_ttl", text), expected);
     }
 }
 
 #[test]
-fn no_time_is_none_for_requests_and_refused_where_it_is_nonsense() {
+fn zero_means_no_request_timeout_and_is_rejected_for_other_timeouts() {
     assert_eq!(config("request_timeout=0s", &[], &[]).request_timeout, None);
     assert_eq!(config("drain_timeout=0", &[], &[]).drain_timeout, Duration::ZERO);
     for key in ["session_ttl", "database_timeout", "first_byte_timeout", "idle_timeout", "body_timeout"] {
-        assert_eq!(problem(key, "0m"), "`0m` is not enough; at least `1s` is needed");
+        assert_eq!(value_error(key, "0m"), "`0m` is too short; the minimum is `1s`");
     }
 }
 
@@ -290,14 +291,14 @@ fn numbers_and_sizes_have_bounds() {
     }
     for text in ["", "0", "0k", "-1", "1K", "1.5m", "1025m", "18446744073709551615m"] {
         let expected = format!("`{text}` is not a size; write `64k`, `1m` or plain bytes, from 1 to `1024m`");
-        assert_eq!(problem("max_body", text), expected);
+        assert_eq!(value_error("max_body", text), expected);
     }
     for key in ["database_connections", "max_connections", "max_connections_per_address"] {
-        assert_eq!(problem(key, "0"), "`0` is not a number from 1 to 4294967295");
+        assert_eq!(value_error(key, "0"), "`0` is not a number from 1 to 4294967295");
     }
-    assert_eq!(problem("mongodb_port", "0"), "`0` is not a number from 1 to 65535");
-    assert_eq!(problem("mysql_host", ""), "must not be empty");
-    assert_eq!(problem("address", "localhost"), "`localhost` is not an IP address such as `127.0.0.1` or `::1`");
+    assert_eq!(value_error("mongodb_port", "0"), "`0` is not a number from 1 to 65535");
+    assert_eq!(value_error("mysql_host", ""), "the value must not be empty");
+    assert_eq!(value_error("address", "localhost"), "`localhost` is not an IP address such as `127.0.0.1` or `::1`");
 }
 
 #[test]
@@ -307,12 +308,12 @@ fn proxies_are_networks_or_addresses() {
     assert_eq!(networks, ["10.0.0.0/8", "192.0.2.1/32", "::1/128"]);
     for (text, bad) in [("10.0.0.0/33", "10.0.0.0/33"), ("::1,,::2", ""), ("::1,proxy", "proxy")] {
         let expected = format!("`{bad}` is not an IP address or a network such as `10.0.0.0/8` or `fd00::/8`");
-        assert_eq!(problem("trusted_proxies", text), expected);
+        assert_eq!(value_error("trusted_proxies", text), expected);
     }
 }
 
 #[test]
-fn origins_are_exact_and_spelled_as_browsers_do() {
+fn origins_are_exact_and_in_the_form_that_browsers_send() {
     let config =
         config("allow_origins=HTTPS://Example.com:443, http://localhost:3000,http://[::1]:80,tauri://a", &[], &[]);
     assert_eq!(config.allow_origins, ["https://example.com", "http://localhost:3000", "http://[::1]", "tauri://a"]);
@@ -335,32 +336,32 @@ fn origins_are_exact_and_spelled_as_browsers_do() {
     ] {
         let expected =
             "is not an origin; write `https://example.com` or `http://localhost:3000`, with nothing after it";
-        assert_eq!(problem("allow_origins", text), format!("`{text}` {expected}"));
+        assert_eq!(value_error("allow_origins", text), format!("`{text}` {expected}"));
     }
     for text in ["*", "https://*.example.com"] {
-        let expected = "is not an exact origin; answers may carry a session, so each origin is listed by itself";
-        assert_eq!(problem("allow_origins", text), format!("`{text}` {expected}"));
+        let expected = "is not an exact origin; responses may carry a session, so list each origin by itself";
+        assert_eq!(value_error("allow_origins", text), format!("`{text}` {expected}"));
     }
 }
 
 #[test]
 fn a_secret_is_in_no_error_warning_or_debug() {
     let conf = "mongodb_url=hunter2\nmysql_url='hunter2\nmysql_password=hunter2\npostgres_url=\"a\" hunter2\nhunter2\n";
-    let line = run(&directory(conf), &[("SIMPLEAPI_MYSQL_URL", "hunter2")], &["--postgres_url=hunter2"]).unwrap();
-    assert!(!format!("{line:?}").contains("hunter2"));
+    let cli = run(&directory(conf), &[("SIMPLEAPI_MYSQL_URL", "hunter2")], &["--postgres_url=hunter2"]).unwrap();
+    assert!(!format!("{cli:?}").contains("hunter2"));
     assert_eq!(
-        line.config.unwrap_err().to_string(),
-        "server.conf:1: <redacted> does not start with `mongodb://` or `mongodb+srv://`\n\
-         server.conf:2: no closing '\n\
-         server.conf:4: something other than a comment after the closing \"\n\
-         server.conf:5: no `=`; a line is `key=value`\n\
-         SIMPLEAPI_MYSQL_URL: <redacted> does not start with `mysql://` or `mariadb://`\n\
-         --postgres_url: <redacted> does not start with `postgres://` or `postgresql://`"
+        cli.config.unwrap_err().to_string(),
+        "server.conf:1: the URL must start with `mongodb://` or `mongodb+srv://`\n\
+         server.conf:2: missing closing quote `'`\n\
+         server.conf:4: unexpected text after the closing quote `\"`; only a comment may follow\n\
+         server.conf:5: missing `=`; write `key=value`\n\
+         SIMPLEAPI_MYSQL_URL: the URL must start with `mysql://` or `mariadb://`\n\
+         --postgres_url: the URL must start with `postgres://` or `postgresql://`"
     );
     for args in [["--mysql_password=", "hunter2"], ["--mysql_pasword=hunter2", "x"], ["-mysql_password=hunter2", "x"]] {
-        assert!(!refused(&args).contains("hunter2"), "{args:?}");
+        assert!(!usage_error(&args).contains("hunter2"), "{args:?}");
     }
-    for key in KEYS.iter().filter(|key| key.secret) {
+    for key in KEYS.iter().filter(|key| key.is_secret) {
         let value = match key.name {
             "mongodb_url" => "mongodb://hunter2",
             "mysql_url" => "mysql://hunter2",
@@ -370,37 +371,38 @@ fn a_secret_is_in_no_error_warning_or_debug() {
         let debug = format!("{:?}", config("", &[], &[&format!("--{}={value}", key.name)]));
         assert!(debug.contains(&format!("{}: Some(<redacted>)", key.name)) && !debug.contains("hunter2"), "{debug}");
     }
-    assert_eq!(KEYS.iter().filter(|key| key.secret).count(), 4);
+    assert_eq!(KEYS.iter().filter(|key| key.is_secret).count(), 4);
 }
 
 #[test]
-fn a_file_with_a_secret_that_others_can_read_is_warned_of() {
+fn a_file_with_a_secret_that_others_can_read_is_a_warning() {
     let warnings = |conf: &str, mode| {
         let directory = directory(conf);
         let path = directory.path().join("server.conf");
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         run(&directory, &[], &[]).unwrap().warnings
     };
-    let expected = "server.conf: holds `mysql_password` and can be read by every user of this machine; \
-                    `chmod 600 server.conf` changes that";
+    let expected = "server.conf: every user of this machine can read `mysql_password`; run `chmod 600 server.conf`";
     assert_eq!(warnings("port=1\nmysql_password=hunter2", 0o644), [expected]);
     assert!(warnings("port=1\nmysql_password=hunter2", 0o640).is_empty());
     assert!(warnings("port=1\nmysql_password=", 0o644).is_empty());
 }
 
 #[test]
-fn huge_values_are_read_and_never_echoed_whole() {
+fn huge_values_are_accepted_and_shortened_in_messages() {
     let huge = "x".repeat(1 << 20);
     let config = config(&format!("mysql_password={huge}"), &[], &[]);
     assert_eq!(config.mysql_password, Some(Secret::from(huge.clone())));
-    let sanitize = format!("{}...", &huge[..64]);
+    let shortened = format!("{}...", &huge[..64]);
     assert_eq!(
-        problems(format!("port={huge}\n{huge}=1\n"), &[], &[]),
-        format!("server.conf:1: `{sanitize}` is not a number from 0 to 65535\nserver.conf:2: unknown key `{sanitize}`")
+        errors(format!("port={huge}\n{huge}=1\n"), &[], &[]),
+        format!(
+            "server.conf:1: `{shortened}` is not a number from 0 to 65535\nserver.conf:2: unknown key `{shortened}`"
+        )
     );
 }
 
 #[test]
 fn control_characters_are_escaped_in_messages() {
-    assert_eq!(problem("port", "\u{1b}[2J\n"), "`\\u{1b}[2J\\n` is not a number from 0 to 65535");
+    assert_eq!(value_error("port", "\u{1b}[2J\n"), "`\\u{1b}[2J\\n` is not a number from 0 to 65535");
 }
