@@ -49,7 +49,7 @@ fn signature(headers: &HeaderMap) -> Option<[u8; SIGNATURE_BYTES]> {
     values.next().is_none().then_some(bytes)
 }
 
-/// The key is the user id: that is what version 1 is, and why it proves little (see README, "Signed requests").
+/// The key is the user id: that is what version 1 is, and why it proves little (see docs/signing.md).
 fn mac(session: &Session, body: &[u8]) -> Hmac<Sha1> {
     let mac = Hmac::<Sha1>::new_from_slice(session.user_id.as_bytes()).expect("HMAC takes keys of any length");
     mac.chain_update(body)
