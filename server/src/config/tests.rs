@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::keys::KEYS;
+use super::keys::{KEYS, Key};
 use super::{Cli, Command, Config, Database, EarlyExit, LogLevel, Secret, parse};
 
 const SERVER_CONF: &str = include_str!("../../../server.conf");
+const DOCUMENTATION: &str = include_str!("../../../docs/configuration.md");
 
 /// Creates a directory with a `server.conf`.
 fn directory(conf: impl AsRef<[u8]>) -> TempDir {
@@ -63,6 +64,15 @@ fn value_error(key: &str, value: &str) -> String {
 fn server_conf_names_every_key_with_its_help_and_default() {
     let entries: Vec<_> = KEYS.iter().map(|key| format!("\n# {}\n#{}={}\n", key.help, key.name, key.default)).collect();
     assert!(SERVER_CONF.ends_with(&entries.concat()), "server.conf should end with{}", entries.concat());
+}
+
+#[test]
+fn the_documentation_lists_every_key_with_its_default_and_help() {
+    let default = |key: &Key| if key.default.is_empty() { "none".to_owned() } else { format!("`{}`", key.default) };
+    let rows: Vec<_> =
+        KEYS.iter().map(|key| format!("| `{}` | {} | {} |\n", key.name, default(key), key.help)).collect();
+    let table = format!("|---|---|---|\n{}\n", rows.concat());
+    assert!(DOCUMENTATION.contains(&table), "docs/configuration.md should contain\n{table}");
 }
 
 #[test]
