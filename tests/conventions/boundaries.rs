@@ -12,12 +12,22 @@ const BOUNDARIES: &[(&str, &str, &[&str])] = &[
     ("sqlx", "server", &["server/src/store/", "server/src/cli/import.rs", "server/src/cli/legacy.rs"]),
     ("mongodb", "server", &["server/src/store/", "server/src/cli/import.rs", "server/src/cli/legacy.rs"]),
     ("structopt", "", &["server/src/config/args.rs"]),
+    ("sqlx", "method-sdk/src", &SDK_DATABASES),
+    ("mongodb", "method-sdk/src", &SDK_DATABASES),
+    ("session_id", "server/src/store/", &[]),
+    ("session_id", "server/src/log", &[]),
+    ("dev", "server/src/", &["server/src/dev/", "server/src/cli/", "server/src/lib.rs", "server/src/log.rs"]),
+    ("simpleapi_server", "method-sdk/", &[]),
     ("socket2", "", &["server/src/transport/", "server/src/runtime.rs"]),
     ("libloading", "", &["server/src/dev/load/"]),
     ("syn", "", &["method-sdk/build/src/"]),
     ("thread_local", "", &[]),
     ("lazy_static", "", &[]),
 ];
+
+/// The files of the SDK that know the databases: the handle, their errors, and the re-exports.
+const SDK_DATABASES: [&str; 3] =
+    ["method-sdk/src/connection.rs", "method-sdk/src/transient.rs", "method-sdk/src/lib.rs"];
 
 /// Folders of tests, and of applications that are not part of the workspace.
 const OUTSIDE: [&str; 3] = ["tests/", "bench/", "method-sdk/build/tests/"];

@@ -5,6 +5,7 @@
 //! | `words.rs` | the word list: words that the project does not use, and what to write instead |
 //! | `names.rs` | type and function names that have been replaced |
 //! | `circles.rs` | files that import each other |
+//! | `methods.rs` | inherent and trait methods of one name |
 //! | `boundaries.rs` | which file may name which package, `unsafe`, `unwrap` |
 //! | `code.rs` | Rust source without comments, strings and tests, as tokens |
 
@@ -14,6 +15,7 @@
 mod boundaries;
 mod circles;
 mod code;
+mod methods;
 mod names;
 mod words;
 
