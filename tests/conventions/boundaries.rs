@@ -1,4 +1,4 @@
-//! Which file may name which package. A reader who looks for the use of one finds it in one place.
+//! The files that may name a package: a reader who looks for its use finds it in one place.
 
 use crate::code::tokens;
 use crate::{assert_none, rust_files, text};

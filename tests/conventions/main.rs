@@ -3,6 +3,7 @@
 //! | file | |
 //! |---|---|
 //! | `words.rs` | the word list: words that the project does not use, and what to write instead |
+//! | `openings.rs` | how documentation opens |
 //! | `names.rs` | type and function names that have been replaced |
 //! | `circles.rs` | files that import each other |
 //! | `methods.rs` | inherent and trait methods of one name |
@@ -17,6 +18,7 @@ mod circles;
 mod code;
 mod methods;
 mod names;
+mod openings;
 mod words;
 
 use std::path::{Path, PathBuf};
