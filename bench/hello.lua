@@ -1,3 +1,3 @@
--- The call that bench/throughput sends.
+-- The request of bench/throughput.
 wrk.method = "POST"
 wrk.body = '{"method": "demo.hello", "parameters": {"name": "alice", "n": 41}}'

@@ -1,4 +1,4 @@
-//! `demo.hello` without a framework: the port is the only argument.
+//! `demo.hello` without a framework. The only argument is the port.
 
 use std::convert::Infallible;
 

@@ -1,6 +1,6 @@
-//! From a saved file to its first new answer: development mode, and beside it a build of the same tree and a restart.
+//! Measures the time from a saved file to its first new response, in development mode and with a build of the same tree and a restart.
 //!
-//! Makes applications of 3, 50 and 500 methods below a folder, and measures each in one run. Everything is on this machine.
+//! It creates applications of 3, 50 and 500 methods in a directory and measures each in one run, on this machine alone.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Where the servers listen.
+/// The port of the servers.
 const PORT: u16 = 8895;
 
-/// How long anything is waited for.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// The time limit of every wait.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// From an answer to the next save: nobody sees what came of an edit and makes another in less.
+/// The time between a response and the next save: a developer looks at a result before the next edit.
 const PAUSE: Duration = Duration::from_secs(1);
 
 fn main() {
@@ -25,7 +25,7 @@ fn main() {
     };
     let (repository, folder) = (Path::new(repository), Path::new(folder));
     let (runs, reloads): (usize, usize) = (runs.parse().expect("a number"), reloads.parse().expect("a number"));
-    println!("milliseconds from a saved file to its first new answer: median (least-most) of {runs}");
+    println!("milliseconds from a saved file to its first new response: median (minimum-maximum) of {runs}");
     for methods in [3, 50, 500] {
         let app = App::new(repository, folder, databases, methods);
         app.measure(runs);
@@ -42,7 +42,7 @@ struct App {
 }
 
 impl App {
-    /// `databases` are the features for those that the server can run on.
+    /// Creates an application of `methods` methods. `databases` are the features of the server's databases, separated by commas.
     fn new(repository: &Path, folder: &Path, databases: &str, methods: usize) -> Self {
         let target = folder.join("target");
         let folder = folder.join(format!("app{methods}"));
@@ -78,12 +78,12 @@ impl App {
         row("start, nothing compiled yet", &[took]);
         row("  until all are compiled", &[dev.until_ready()]);
         drop(dev);
-        let kept = |_| {
+        let restart = |_| {
             let (dev, took) = self.start(&["dev"]);
             (took, dev.until_ready())
         };
-        let (took, ready): (Vec<_>, Vec<_>) = (0..runs).map(kept).unzip();
-        row("start, from what was kept", &took);
+        let (took, ready): (Vec<_>, Vec<_>) = (0..runs).map(restart).unzip();
+        row("start, with cached libraries", &took);
         row("  until all are loaded", &ready);
 
         let (dev, _) = self.start(&["dev"]);
@@ -127,7 +127,7 @@ impl App {
             self.write(file, &text(version));
             until(path, &format!("\"version\":{version}"))
         };
-        // The first of a method has nothing of it to build on, and is told by itself.
+        // The first compilation of a method has no incremental state to build on, so it has a row of its own.
         row(&format!("  the first time ({path})"), &[edit(1)]);
         (2..runs + 2).map(edit).collect()
     }
@@ -157,7 +157,7 @@ impl App {
 
     fn write(&self, file: &str, text: &str) {
         let path = self.folder.join(file);
-        fs::create_dir_all(path.parent().expect("it is in a folder")).expect("the folder can be made");
+        fs::create_dir_all(path.parent().expect("it is in a directory")).expect("the directory can be created");
         fs::write(path, text).expect("the file can be written");
     }
 
@@ -168,7 +168,7 @@ impl App {
         assert!(status.success(), "the application builds");
     }
 
-    /// Starts a server, and says how long it took until a method answered.
+    /// Starts a server and waits for the first response of a method. Returns the server and the time that took.
     fn start(&self, arguments: &[&str]) -> (Server, Duration) {
         let began = Instant::now();
         let path = self.folder.join("log");
@@ -193,10 +193,10 @@ struct Server {
 }
 
 impl Server {
-    /// Waits until all methods are loaded, and says how long that took.
+    /// Waits until all methods are loaded. Returns the time since the start.
     fn until_ready(&self) -> Duration {
         while !fs::read_to_string(&self.log).is_ok_and(|log| log.contains("methods, ready in")) {
-            assert!(self.began.elapsed() < PATIENCE, "it is not ready");
+            assert!(self.began.elapsed() < TIMEOUT, "the server is not ready");
             std::thread::sleep(Duration::from_millis(1));
         }
         self.began.elapsed()
@@ -210,21 +210,21 @@ impl Drop for Server {
     }
 }
 
-/// A method whose parameters and answer are typed JSON.
+/// Returns the source of a method whose parameters and result are typed JSON.
 fn json(version: usize) -> String {
     format!(
-        "//! Greets somebody.\nuse method_sdk::prelude::*;\n\n#[derive(Deserialize)]\npub struct Params {{\n    pub name: String,\n    pub times: Option<u32>,\n}}\n\n#[derive(Serialize)]\npub struct Answer {{\n    pub greeting: String,\n    pub version: u32,\n}}\n\npub async fn invoke(_: &mut Handler, params: Params) -> Result<Answer> {{\n    if params.name.is_empty() {{\n        return Err(Error::new(2001, \"A name must not be empty\"));\n    }}\n    let greeting = format!(\"hello {{}}\", params.name).repeat(params.times.unwrap_or(1) as usize);\n    Ok(Answer {{ greeting, version: {version} }})\n}}\n"
+        "//! Greets the caller.\nuse method_sdk::prelude::*;\n\n#[derive(Deserialize)]\npub struct Params {{\n    pub name: String,\n    pub times: Option<u32>,\n}}\n\n#[derive(Serialize)]\npub struct Answer {{\n    pub greeting: String,\n    pub version: u32,\n}}\n\npub async fn invoke(_: &mut Handler, params: Params) -> Result<Answer> {{\n    if params.name.is_empty() {{\n        return Err(Error::new(2001, \"A name must not be empty\"));\n    }}\n    let greeting = format!(\"hello {{}}\", params.name).repeat(params.times.unwrap_or(1) as usize);\n    Ok(Answer {{ greeting, version: {version} }})\n}}\n"
     )
 }
 
-/// A method that asks the database.
+/// Returns the source of a method that queries the database.
 fn query(version: usize) -> String {
     format!(
-        "//! Adds in the database.\nuse method_sdk::prelude::*;\n\n#[derive(Serialize)]\npub struct Answer {{\n    pub sum: i64,\n    pub version: u32,\n}}\n\npub async fn invoke(handler: &mut Handler, _: Value) -> Result<Answer> {{\n    let pool = handler.connection().db().sqlite()?;\n    let (sum, text): (i64, String) = sqlx::query_as(\"SELECT ? + 2, ?\").bind(40_i64).bind(\"text\").fetch_one(pool).await?;\n    tracing::debug!(text, \"asked\");\n    Ok(Answer {{ sum, version: {version} }})\n}}\n"
+        "//! Adds in the database.\nuse method_sdk::prelude::*;\n\n#[derive(Serialize)]\npub struct Answer {{\n    pub sum: i64,\n    pub version: u32,\n}}\n\npub async fn invoke(handler: &mut Handler, _: Value) -> Result<Answer> {{\n    let pool = handler.connection().db().sqlite()?;\n    let (sum, text): (i64, String) = sqlx::query_as(\"SELECT ? + 2, ?\").bind(40_i64).bind(\"text\").fetch_one(pool).await?;\n    tracing::debug!(text, \"queried\");\n    Ok(Answer {{ sum, version: {version} }})\n}}\n"
     )
 }
 
-/// Calls until the answer holds `text`, and says how long that took.
+/// Calls a method until its response contains `text`. Returns the time that took.
 fn until(path: &str, text: &str) -> Duration {
     let began = Instant::now();
     let mut connection = None;
@@ -239,7 +239,7 @@ fn until(path: &str, text: &str) -> Duration {
                 None => connection = None,
             }
         }
-        assert!(began.elapsed() < PATIENCE, "{path} does not answer {text}");
+        assert!(began.elapsed() < TIMEOUT, "the response of {path} does not contain {text}");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
