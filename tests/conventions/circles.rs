@@ -121,7 +121,10 @@ impl Package {
                 let is_child = self.modules.contains_key(&module);
                 module.pop();
                 if !is_child {
-                    return None;
+                    // `use crate::a;` and then `a::b::C`.
+                    let import = self.imports.get(scope)?.get(first).filter(|import| import.first() != path.first())?;
+                    let whole: Vec<String> = import.iter().chain(&path[1..]).cloned().collect();
+                    return if depth < 8 { self.resolve(scope, &whole, depth + 1) } else { None };
                 }
                 rest = &[];
                 module = self.descend(module, path, depth);
@@ -341,4 +344,6 @@ fn a_path_leads_to_the_file_that_defines_its_name() {
     assert_eq!(target("g::k"), Some(module("a::g")));
     assert_eq!(target("super::b::C"), Some(module("b")));
     assert_eq!(target("std::fmt"), None);
+    package.imports.entry(module("a")).or_default().insert("b".to_owned(), module("crate::b"));
+    assert_eq!(target("b::d::E"), Some(module("b::d")), "through an imported module");
 }
