@@ -338,12 +338,12 @@ fn a_path_leads_to_the_file_that_defines_its_name() {
     }
     package.modules.insert(Vec::new(), "lib.rs".to_owned());
     package.imports.entry(module("a")).or_default().insert("H".to_owned(), module("g::H"));
+    package.imports.entry(module("a")).or_default().insert("b".to_owned(), module("crate::b"));
     let target = |path: &str| package.resolve(&module("a"), &module(path), 0);
     assert_eq!(target("crate::b::d::E"), Some(module("b::d")));
     assert_eq!(target("crate::a::H"), Some(module("a::g")), "through `pub use`");
     assert_eq!(target("g::k"), Some(module("a::g")));
     assert_eq!(target("super::b::C"), Some(module("b")));
     assert_eq!(target("std::fmt"), None);
-    package.imports.entry(module("a")).or_default().insert("b".to_owned(), module("crate::b"));
     assert_eq!(target("b::d::E"), Some(module("b::d")), "through an imported module");
 }
