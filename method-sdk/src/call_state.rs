@@ -1,20 +1,20 @@
-//! What the two ends of one call share: the method's handler at one end, the client's connection at the other.
+//! The state of one call, shared by the method's handler and the client's connection.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::generated::HookFuture;
 use crate::{DatabaseHandle, Request, Session};
 
-/// Chunks that wait in a stream before `write` waits for the client to take some.
-const CHUNKS: usize = 16;
+/// Chunks that a stream buffers before `write` waits for the client.
+const BUFFERED_CHUNKS: usize = 16;
 
-/// What `on_connection_close` is given: a view of the call whose client has gone.
+/// The argument of `on_connection_close`: a view of the call whose client has disconnected.
 #[derive(Debug, Clone)]
 pub struct ClosedCall {
     pub(crate) request: Arc<Request>,
@@ -23,142 +23,169 @@ pub struct ClosedCall {
 }
 
 impl ClosedCall {
-    /// The request that the client did not wait for.
+    /// Returns the request whose response the client did not wait for.
     pub fn request(&self) -> &Request {
         &self.request
     }
 
-    /// The session that was current when the client left, if there was one.
+    /// Returns the session that was current when the client disconnected.
     pub fn session(&self) -> Option<&Session> {
         self.session.as_ref()
     }
 
-    /// The server's connection to its database.
+    /// Returns the server's database.
     pub fn connection(&self) -> &DatabaseHandle {
         &self.connection
     }
 }
 
-/// The client has gone: there is nobody to write to. What [`Handler::write`](crate::Handler::write) fails with.
+/// The error of [`Handler::write`](crate::Handler::write) after the client has disconnected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientDisconnected;
 
-/// The line between a running method and its client. The server holds one end and a handler the other.
+/// The state of one call: `Waiting -> Streaming -> Complete | Disconnected`.
+///
+/// The handler moves it forward when the method streams its response, and the server when it has sent the response or the client
+/// disconnects.
 #[derive(Default)]
 pub struct CallState {
-    gone: AtomicBool,
-    gone_notify: Notify,
-    started: AtomicBool,
-    finished: AtomicBool,
-    streaming: Mutex<Option<StreamingResponse>>,
-    leaving: Mutex<DisconnectState>,
+    progress: Mutex<Progress>,
+    /// Created by the first call of [`closed`](CallState::closed) or [`close`](CallState::close): most calls need none.
+    closed: OnceLock<CancellationToken>,
 }
 
-/// Whether the client has left, and what is to run when it does. Under one lock, so that of a client that leaves and a handler that is
-/// being made one always sees the other.
+/// Everything under one lock, so that a client that disconnects while the handler is being created is noticed by exactly one side.
 #[derive(Default)]
-struct DisconnectState {
-    has_left: bool,
+struct Progress {
+    phase: Phase,
+    /// A response that the method has begun to stream and the connection has not taken yet.
+    response: Option<StreamingResponse>,
     hook: Option<PendingHook>,
 }
 
-/// `on_connection_close`, and what it will be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Phase {
+    /// Nothing has been sent.
+    #[default]
+    Waiting,
+    /// The method streams its response.
+    Streaming,
+    /// The response is complete, or will not continue: the client misses nothing by disconnecting.
+    Complete,
+    /// The client disconnected before the response was complete.
+    Disconnected {
+        /// The method had begun to stream, or has tried to since.
+        is_streaming: bool,
+    },
+}
+
+/// `on_connection_close` and its argument.
 type PendingHook = (fn(ClosedCall) -> HookFuture, ClosedCall);
 
-/// An answer written by hand: its head, and the chunks as they come.
+/// A streamed response: its head, and the chunks as the method writes them.
 pub struct StreamingResponse {
-    /// The status to answer with.
+    /// The HTTP status.
     pub status: StatusCode,
-    /// The headers to answer with.
+    /// The response headers.
     pub headers: HeaderMap,
-    /// The body, as the method writes it. It ends cleanly only if [`CallState::is_finished`].
+    /// The chunks of the body. The body ends cleanly only if [`CallState::is_complete`] returns `true` at its end.
     pub chunks: mpsc::Receiver<Bytes>,
 }
 
 impl CallState {
-    /// What the method has started to write, once.
+    /// Takes the response that the method has begun to stream; returns it once.
     pub fn take_streaming(&self) -> Option<StreamingResponse> {
-        lock(&self.streaming).take()
+        self.progress().response.take()
     }
 
-    /// Whether the method has begun to write its answer by hand.
-    pub fn has_started(&self) -> bool {
-        self.started.load(Ordering::Acquire)
+    /// Returns `true` if the method has begun to stream its response.
+    pub fn is_streamed(&self) -> bool {
+        matches!(self.progress().phase, Phase::Streaming | Phase::Complete | Phase::Disconnected { is_streaming: true })
     }
 
-    /// Whether the answer is complete: a client that leaves now has missed nothing.
-    pub fn is_finished(&self) -> bool {
-        self.finished.load(Ordering::Acquire)
+    /// Returns `true` if the response is complete.
+    pub fn is_complete(&self) -> bool {
+        self.progress().phase == Phase::Complete
     }
 
-    /// The answer is complete.
-    pub fn finish(&self) {
-        self.finished.store(true, Ordering::Release);
+    /// Marks the response as complete: from now on a disconnect of the client has no effect.
+    pub fn complete(&self) {
+        self.progress().phase = Phase::Complete;
     }
 
-    /// The client has left, or the time is up: resolves [`closed`](CallState::closed).
+    /// Resolves [`closed`](CallState::closed), because the client has disconnected, the timeout has expired or the server is stopping.
     pub fn close(&self) {
-        self.gone.store(true, Ordering::Release);
-        self.gone_notify.notify_waiters();
+        self.closed_token().cancel();
     }
 
-    /// The client has left: resolves [`closed`](CallState::closed) and gives what `on_connection_close` has to do, once and only if the answer
-    /// was not complete.
-    pub fn client_gone(&self) -> Option<HookFuture> {
-        if self.is_finished() {
-            return None;
-        }
+    /// Records that the client has disconnected, and resolves [`closed`](CallState::closed).
+    ///
+    /// Returns the running `on_connection_close` of the method, once. Does nothing if the response is complete.
+    pub fn disconnect(&self) -> Option<HookFuture> {
+        let mut progress = self.progress();
+        progress.phase = match progress.phase {
+            Phase::Complete => return None,
+            Phase::Waiting => Phase::Disconnected { is_streaming: false },
+            Phase::Streaming => Phase::Disconnected { is_streaming: true },
+            disconnected @ Phase::Disconnected { .. } => disconnected,
+        };
+        let hook = progress.hook.take();
+        drop(progress);
         self.close();
-        let mut leaving = lock(&self.leaving);
-        leaving.has_left = true;
-        let (hook, closed) = leaving.hook.take()?;
-        Some(hook(closed))
+        hook.map(|(hook, closed_call)| hook(closed_call))
     }
 
-    /// What `on_connection_close` has to do if the client left before there was a handler to tell of it; once.
+    /// Returns the running `on_connection_close` if the client disconnected before the handler existed.
     pub fn take_pending_hook(&self) -> Option<HookFuture> {
-        let mut leaving = lock(&self.leaving);
-        let (hook, closed) = leaving.has_left.then(|| leaving.hook.take()).flatten()?;
-        Some(hook(closed))
+        let mut progress = self.progress();
+        let is_disconnected = matches!(progress.phase, Phase::Disconnected { .. });
+        let hook = if is_disconnected { progress.hook.take() } else { None };
+        drop(progress);
+        hook.map(|(hook, closed_call)| hook(closed_call))
     }
 
-    /// Resolves when the client has gone or the time is up.
+    /// Waits until the client has disconnected, the timeout has expired, or the server stops.
     pub async fn closed(&self) {
-        let notified = self.gone_notify.notified();
-        tokio::pin!(notified);
-        // Listen first and look second: a client that leaves between the two is heard.
-        notified.as_mut().enable();
-        if !self.gone.load(Ordering::Acquire) {
-            notified.await;
-        }
+        self.closed_token().cancelled().await;
     }
 
-    pub(crate) fn set_hook(&self, hook: fn(ClosedCall) -> HookFuture, closed: ClosedCall) {
-        lock(&self.leaving).hook = Some((hook, closed));
+    pub(crate) fn set_hook(&self, hook: fn(ClosedCall) -> HookFuture, closed_call: ClosedCall) {
+        self.progress().hook = Some((hook, closed_call));
     }
 
     pub(crate) fn set_session(&self, session: Option<&Session>) {
-        if let Some((_, closed)) = lock(&self.leaving).hook.as_mut() {
-            closed.session = session.cloned();
+        if let Some((_, closed_call)) = &mut self.progress().hook {
+            closed_call.session = session.cloned();
         }
     }
 
+    /// Begins to stream; the connection takes the response at its next poll. After a disconnect the first chunk already fails.
     pub(crate) fn start_streaming(&self, status: StatusCode, headers: HeaderMap) -> mpsc::Sender<Bytes> {
-        let (sender, chunks) = mpsc::channel(CHUNKS);
-        *lock(&self.streaming) = Some(StreamingResponse { status, headers, chunks });
-        self.started.store(true, Ordering::Release);
+        let (sender, chunks) = mpsc::channel(BUFFERED_CHUNKS);
+        let mut progress = self.progress();
+        progress.phase = match progress.phase {
+            Phase::Disconnected { .. } => Phase::Disconnected { is_streaming: true },
+            _ => {
+                progress.response = Some(StreamingResponse { status, headers, chunks });
+                Phase::Streaming
+            }
+        };
         sender
     }
-}
 
-/// The values behind these locks are whole at every moment, so a panic elsewhere does not spoil them.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    fn closed_token(&self) -> &CancellationToken {
+        self.closed.get_or_init(CancellationToken::new)
+    }
+
+    /// The value behind the lock is consistent at all times, so a panic elsewhere does not invalidate it.
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl fmt::Debug for CallState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CallState").field("gone", &self.gone).field("finished", &self.finished).finish_non_exhaustive()
+        f.debug_struct("CallState").field("phase", &self.progress().phase).finish_non_exhaustive()
     }
 }
 
@@ -170,8 +197,30 @@ impl fmt::Debug for StreamingResponse {
 
 impl fmt::Display for ClientDisconnected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the client has gone")
+        f.write_str("the client has disconnected")
     }
 }
 
 impl std::error::Error for ClientDisconnected {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_that_begins_after_the_client_has_disconnected_fails_at_its_first_chunk() {
+        let state = CallState::default();
+        assert!(state.disconnect().is_none());
+        let chunks = state.start_streaming(StatusCode::OK, HeaderMap::new());
+        assert!(chunks.send(Bytes::from_static(b"late")).await.is_err());
+        assert!(state.take_streaming().is_none() && state.is_streamed());
+        state.closed().await;
+    }
+
+    #[tokio::test]
+    async fn a_complete_response_is_not_affected_by_a_disconnect() {
+        let state = CallState::default();
+        state.complete();
+        assert!(state.disconnect().is_none() && state.is_complete());
+    }
+}

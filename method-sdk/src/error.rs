@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
 
 use crate::transient::is_transient;
@@ -95,6 +95,7 @@ struct Inner {
     status: Option<StatusCode>,
     details: Option<Value>,
     retry_after: Option<Duration>,
+    headers: HeaderMap,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -109,6 +110,7 @@ impl Error {
             status: None,
             details: None,
             retry_after: None,
+            headers: HeaderMap::new(),
             source: None,
         }))
     }
@@ -159,6 +161,13 @@ impl Error {
         self
     }
 
+    /// Returns the error with a response header, replacing one of the same name.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.headers.insert(name, value);
+        self
+    }
+
     /// The number the client reads.
     pub fn code(&self) -> i32 {
         self.0.code
@@ -195,6 +204,11 @@ impl Error {
         let asked = self.0.retry_after.map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
         let comes_back = [code::TOO_MANY_REQUESTS.number, code::SERVICE_UNAVAILABLE.number].contains(&self.0.code);
         asked.or(comes_back.then_some(1))
+    }
+
+    /// Returns the response headers set by [`with_header`](Error::with_header).
+    pub fn headers(&self) -> &HeaderMap {
+        &self.0.headers
     }
 
     /// The HTTP status at the URL door.

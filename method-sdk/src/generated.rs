@@ -1,4 +1,4 @@
-//! What the code written by `method-build` calls. Not for authors of methods; its traits are what the compiler's messages speak of.
+//! Functions and traits that the code written by `method-build` calls. Not for method authors; the compiler's messages name the traits.
 
 use std::pin::Pin;
 
@@ -6,64 +6,65 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::host::Success;
 use crate::{Error, Result};
 
 pub use crate::method::Invoke;
 pub use crate::parameters::RawParams;
 pub use crate::{ClosedCall, Handler};
 
-/// What a call comes to: the whole body of a successful answer, or `None` when `invoke` answers `()` and nothing is sent by itself.
+/// The result of a call: the whole body of a successful response, or `None` if `invoke` returns `()` and no body is sent.
 pub type MethodResult = Result<Option<Bytes>>;
 
-/// A running `async` method.
+/// The future of an `async` method.
 pub type MethodFuture<'a> = Pin<Box<dyn Future<Output = MethodResult> + Send + 'a>>;
 
-/// A running `on_connection_close`.
+/// The future of an `on_connection_close`.
 pub type HookFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Bytes that most answers fit into.
-const USUAL_ANSWER_BYTES: usize = 256;
+/// The initial capacity of a response body, in bytes: most responses fit.
+const BODY_CAPACITY_BYTES: usize = 256;
 
-/// What can be the `params` of `invoke`.
+/// A type that `invoke` can take as `params`.
 #[diagnostic::on_unimplemented(
     message = "method `{Method}`: `{Self}` cannot be the `params` of `invoke`, because it is not `Deserialize`",
     note = "add `#[derive(Deserialize)]` to `{Self}`; its fields must be `Deserialize` too and own their data"
 )]
 pub trait FromParams<Method>: Sized {
-    /// Reads them from what came in.
+    /// Deserializes the parameters of a method that does not accept GET.
     ///
     /// # Errors
-    /// 1019: they do not fit.
-    fn from_params(params: RawParams<'_>) -> Result<Self>;
+    /// Returns error 1019 (Invalid parameters) if they do not fit the type.
+    fn from_params(params: &RawParams) -> Result<Self>;
 
-    /// The same where they may be the query string of a GET.
+    /// Deserializes the parameters of a method that accepts GET.
     ///
     /// # Errors
-    /// 1019: they do not fit.
-    fn from_params_or_query(params: RawParams<'_>) -> Result<Self>;
+    /// Returns error 1019 (Invalid parameters) if they do not fit the type.
+    fn from_params_or_query(params: &RawParams) -> Result<Self>;
 }
 
 #[diagnostic::do_not_recommend]
 impl<Method, P: DeserializeOwned> FromParams<Method> for P {
-    fn from_params(params: RawParams<'_>) -> Result<Self> {
+    fn from_params(params: &RawParams) -> Result<Self> {
         crate::parameters::read(params)
     }
 
-    fn from_params_or_query(params: RawParams<'_>) -> Result<Self> {
+    fn from_params_or_query(params: &RawParams) -> Result<Self> {
         crate::parameters::read_body_or_query(params)
     }
 }
 
-/// What can be the answer of `invoke`.
+/// A type that `invoke` can return as its answer.
 #[diagnostic::on_unimplemented(
     message = "method `{Method}`: `{Self}` cannot be the answer of `invoke`, because it is not `Serialize`",
     note = "add `#[derive(Serialize)]` to `{Self}`; its fields must be `Serialize` too"
 )]
 pub trait IntoAnswer<Method> {
-    /// The body that carries it.
+    /// Encodes the answer as the body of a response.
     ///
     /// # Errors
-    /// 1000: it has no JSON form, such as a map whose keys are not strings.
+    /// Returns error 1000 (Server error) if it has no JSON form, such as a map whose keys are not strings.
     fn encode(self) -> MethodResult;
 }
 
@@ -73,24 +74,22 @@ impl<Method, A: Serialize> IntoAnswer<Method> for A {
         if typeid::of::<A>() == typeid::of::<()>() {
             return Ok(None);
         }
-        let mut body = Vec::with_capacity(USUAL_ANSWER_BYTES);
-        body.extend_from_slice(b"{\"result\":");
-        serde_json::to_writer(&mut body, &self)?;
-        body.push(b'}');
+        let mut body = Vec::with_capacity(BODY_CAPACITY_BYTES);
+        serde_json::to_writer(&mut body, &Success { result: self })?;
         Ok(Some(body.into()))
     }
 }
 
-/// What `invoke` may return: a [`Result`] of this crate, whose error reaches the client.
+/// A type that `invoke` can return: a [`Result`] of this crate, whose error reaches the client.
 #[diagnostic::on_unimplemented(
     message = "method `{Method}`: `invoke` returns `{Self}`, not a `method_sdk::Result`",
     note = "write `-> Result<Answer>` with the `Result` of `method_sdk::prelude`"
 )]
 pub trait IntoMethodResult<Method, A> {
-    /// The same, as what it is.
+    /// Returns the same value as a [`Result`].
     ///
     /// # Errors
-    /// The method's own.
+    /// Returns the method's own error.
     fn into_result(self) -> Result<A>;
 }
 
@@ -100,39 +99,39 @@ impl<Method, A> IntoMethodResult<Method, A> for Result<A, Error> {
     }
 }
 
-/// Reads the parameters of a method.
+/// Deserializes the parameters of a method.
 ///
 /// # Errors
-/// 1019: they do not fit.
-pub fn params<Method, P: FromParams<Method>>(params: RawParams<'_>) -> Result<P> {
+/// Returns error 1019 (Invalid parameters) if they do not fit the type.
+pub fn params<Method, P: FromParams<Method>>(params: &RawParams) -> Result<P> {
     P::from_params(params)
 }
 
-/// Reads the parameters of a method that may be called with GET.
+/// Deserializes the parameters of a method that accepts GET.
 ///
 /// # Errors
-/// 1019: they do not fit.
-pub fn params_or_query<Method, P: FromParams<Method>>(params: RawParams<'_>) -> Result<P> {
+/// Returns error 1019 (Invalid parameters) if they do not fit the type.
+pub fn params_or_query<Method, P: FromParams<Method>>(params: &RawParams) -> Result<P> {
     P::from_params_or_query(params)
 }
 
-/// What `invoke` returned.
+/// Returns the value of `invoke` as a [`Result`].
 ///
 /// # Errors
-/// The method's own.
+/// Returns the method's own error.
 pub fn into_result<Method, A, R: IntoMethodResult<Method, A>>(returned: R) -> Result<A> {
     returned.into_result()
 }
 
-/// The outcome of an answer.
+/// Encodes an answer.
 ///
 /// # Errors
-/// The method's own, or 1000 if the answer has no JSON form.
+/// Returns the method's own error, or error 1000 (Server error) if the answer has no JSON form.
 pub fn encode_answer<Method, A: IntoAnswer<Method>>(answer: Result<A>) -> MethodResult {
     answer?.encode()
 }
 
-/// The future that an `async` `invoke` returns; it must be `Send`, because the server's threads take turns with it.
+/// Returns the future of an `async` `invoke`, which must be `Send`, because it moves between the server's threads.
 pub fn assert_send<F: Future + Send>(future: F) -> F {
     future
 }

@@ -1,4 +1,4 @@
-//! What a method holds of the request it answers.
+//! The first argument of every method.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -9,37 +9,34 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::mpsc;
 
-use crate::host::{AccountApi, CallState};
+use crate::host::{AccountApi, CallState, SessionRecord};
 use crate::{
     ClientDisconnected, ClosedCall, DatabaseHandle, Error, Method, Request, Result, Session, SessionInfo, code,
 };
+
+/// Response headers that methods cannot set.
+const RESERVED_HEADERS: [&str; 5] = ["content-length", "transfer-encoding", "connection", "x-hmac", "x-request-id"];
 
 /// The handler of one request: the first argument of every `invoke`.
 #[derive(Debug)]
 pub struct Handler {
     request: Arc<Request>,
-    /// The newest session; after a logout still here, because the answer to it is signed.
+    /// The newest session. It stays here after a logout, because it still signs the response.
     session: Option<Session>,
-    logged_out: bool,
+    is_logged_out: bool,
     accounts: AccountApiRef,
     call_state: Arc<CallState>,
     status: StatusCode,
     headers: HeaderMap,
-    writer: Writer,
+    /// The open end of a streamed response.
+    chunks: Option<mpsc::Sender<Bytes>>,
 }
 
-#[derive(Debug)]
-enum Writer {
-    Unused,
-    Open(mpsc::Sender<Bytes>),
-    Finished,
-}
-
-/// The server's accounts, without a debug form.
+/// The server's accounts, with a `Debug` implementation.
 struct AccountApiRef(Arc<dyn AccountApi>);
 
 impl Handler {
-    /// A handler for one call of `method`; for servers.
+    /// Creates the handler of one call of `method`; for servers.
     pub fn new(
         method: &'static Method,
         request: Request,
@@ -49,49 +46,50 @@ impl Handler {
     ) -> Self {
         let request = Arc::new(request);
         if let Some(hook) = method.on_connection_close {
-            let closed = ClosedCall {
+            let closed_call = ClosedCall {
                 request: request.clone(),
                 session: session.clone(),
                 connection: accounts.connection().clone(),
             };
-            call_state.set_hook(hook, closed);
+            call_state.set_hook(hook, closed_call);
         }
         Handler {
             request,
             session,
-            logged_out: false,
+            is_logged_out: false,
             accounts: AccountApiRef(accounts),
             call_state,
             status: StatusCode::OK,
             headers: HeaderMap::new(),
-            writer: Writer::Unused,
+            chunks: None,
         }
     }
 
-    /// The request being encode_answer.
+    /// Returns the request.
     pub fn request(&self) -> &Request {
         &self.request
     }
 
-    /// The caller's session; `None` if the request was not authenticated or the session has been logged out.
+    /// Returns the caller's session, or `None` if the request is not authenticated or the session has been logged out.
     pub fn session(&self) -> Option<&Session> {
-        self.session.as_ref().filter(|_| !self.logged_out)
+        self.session.as_ref().filter(|_| !self.is_logged_out)
     }
 
-    /// The caller's session, to change its state.
+    /// Returns the caller's session, to change its state.
     pub fn session_mut(&mut self) -> Option<&mut Session> {
-        self.session.as_mut().filter(|_| !self.logged_out)
+        self.session.as_mut().filter(|_| !self.is_logged_out)
     }
 
-    /// The caller's session.
+    /// Returns the caller's session.
     ///
     /// # Errors
-    /// There is none: code 1004. A method that always needs one says `pub const AUTHENTICATED: bool = true;` and is not even called without.
+    /// Returns error 1004 (Not authorized) if there is no session. A method that always needs a session declares
+    /// `pub const AUTHENTICATED: bool = true;` and is not called without one.
     pub fn require_session(&mut self) -> Result<&mut Session> {
         self.session_mut().ok_or_else(|| code::NOT_AUTHORIZED.into())
     }
 
-    /// The server's connection to its database.
+    /// Returns the server's database.
     ///
     /// # Example
     /// ```no_run
@@ -105,31 +103,38 @@ impl Handler {
         self.accounts.0.connection()
     }
 
-    /// Makes an account and logs it in.
+    /// Creates an account and logs it in.
     ///
     /// # Errors
-    /// 1006: the user id is taken. 1010: it is empty, over 255 bytes, or has control characters. 1019: the password is not 1 to 1,024 bytes.
+    /// - 1006 (User ID already in use): the account already exists.
+    /// - 1010 (Invalid user ID): the user id is empty, longer than 255 bytes, or contains control characters.
+    /// - 1019 (Invalid parameters): the password is not 1 to 1,024 bytes long.
     pub async fn create_account(&mut self, user_id: &str, password: &str) -> Result<SessionInfo> {
         let record = self.accounts.0.create(user_id, password).await?;
-        Ok(self.enter(record))
+        Ok(self.enter_session(record))
     }
 
-    /// Logs an account in: a new session, which becomes the handler's. A session of the same user that came with the request ends.
+    /// Logs an account in: creates a session, which becomes the handler's. A session of the same user that came with the request is
+    /// deleted.
     ///
     /// # Errors
-    /// 1005: no such account, or not its password; the client cannot tell which.
+    /// Returns error 1005 (Invalid user ID or password) if the account does not exist or the password is wrong; the client cannot tell
+    /// which.
     pub async fn login(&mut self, user_id: &str, password: &str) -> Result<SessionInfo> {
-        let replaces = self.session().filter(|session| session.user_id == user_id);
-        let record =
-            self.accounts.0.login(user_id, password, replaces.map(|session| session.session_id.as_str())).await?;
-        Ok(self.enter(record))
+        let replaced = self.session().filter(|session| session.user_id == user_id);
+        let replaced_id = replaced.map(|session| session.session_id.as_str());
+        let record = self.accounts.0.login(user_id, password, replaced_id).await?;
+        Ok(self.enter_session(record))
     }
 
-    /// Checks an account's password and, if there is a new one, sets it: that ends **all** sessions of the account and makes a new one, which
-    /// becomes the handler's. Without a new password nothing changes and the answer is `None`.
+    /// Verifies an account's password and replaces it with `new_password`, if given.
+    ///
+    /// A new password deletes **all** sessions of the account and creates one, which becomes the handler's. Without a new password
+    /// nothing changes, and the result is `None`.
     ///
     /// # Errors
-    /// 1005: no such account, or not its password. 1019: the new password is not 1 to 1,024 bytes.
+    /// - 1005 (Invalid user ID or password): the account does not exist, or the password is wrong.
+    /// - 1019 (Invalid parameters): the new password is not 1 to 1,024 bytes long.
     pub async fn change_password(
         &mut self,
         user_id: &str,
@@ -137,53 +142,55 @@ impl Handler {
         new_password: Option<&str>,
     ) -> Result<Option<SessionInfo>> {
         let record = self.accounts.0.update(user_id, password, new_password).await?;
-        Ok(record.map(|record| self.enter(record)))
+        Ok(record.map(|record| self.enter_session(record)))
     }
 
-    /// Ends the caller's session, on every server at once.
+    /// Deletes the caller's session, which takes effect on every server immediately.
     ///
     /// # Errors
-    /// 1004: there is none.
+    /// Returns error 1004 (Not authorized) if there is no session.
     pub async fn logout(&mut self) -> Result<()> {
         let accounts = self.accounts.0.clone();
         let session = self.require_session()?;
         accounts.logout(&session.session_id).await?;
-        self.leave();
+        self.leave_session();
         Ok(())
     }
 
-    /// Ends all sessions of the caller's account, this one included.
+    /// Deletes all sessions of the caller's account, including this one.
     ///
     /// # Errors
-    /// 1004: the caller has no session.
+    /// Returns error 1004 (Not authorized) if the caller has no session.
     pub async fn clear_sessions(&mut self) -> Result<()> {
         let accounts = self.accounts.0.clone();
         let session = self.require_session()?;
         accounts.clear_sessions(&session.user_id).await?;
-        self.leave();
+        self.leave_session();
         Ok(())
     }
 
-    /// Adds a header to the answer; one of the same name replaces it. No effect once the first `write` has sent the head.
+    /// Sets a response header, replacing one of the same name. Has no effect after the first [`write`](Handler::write), which sends the
+    /// headers.
     ///
     /// # Errors
-    /// 1000: not a legal header, or one that belongs to the server (`content-length`, `transfer-encoding`, `connection`, `x-hmac`, `x-request-id`).
+    /// Returns error 1000 (Server error) if the header is not legal or belongs to the server: `content-length`, `transfer-encoding`,
+    /// `connection`, `x-hmac` and `x-request-id`.
     pub fn response_header(&mut self, name: &str, value: &str) -> Result<()> {
-        const OURS: [&str; 5] = ["content-length", "transfer-encoding", "connection", "x-hmac", "x-request-id"];
         let name = HeaderName::try_from(name)?;
-        if OURS.contains(&name.as_str()) {
-            return Err(Error::internal(format!("the header {name} belongs to the server")));
+        if RESERVED_HEADERS.contains(&name.as_str()) {
+            return Err(Error::internal(format!("methods cannot set the response header `{name}`")));
         }
         self.headers.insert(name, HeaderValue::try_from(value)?);
         Ok(())
     }
 
-    /// The HTTP status of a successful answer, such as 201 or a redirect; 200 if not called.
+    /// Sets the HTTP status of a successful response, such as 201 or a redirect. The default is 200.
     pub fn response_status(&mut self, status: StatusCode) {
         self.status = status;
     }
 
-    /// Resolves when the client has gone, the time is up, or the server stops while the answer is being written. It borrows nothing, so it can wait beside the work:
+    /// Returns a future that resolves when the client has disconnected, when the timeout has expired, or when the server stops while the
+    /// method streams its response. The future borrows nothing, so it can be awaited beside the work:
     ///
     /// ```no_run
     /// # use method_sdk::prelude::*;
@@ -193,7 +200,7 @@ impl Handler {
     ///     tokio::pin!(closed);
     ///     loop {
     ///         tokio::select! {
-    ///             biased; // look for a client that has left before writing to it
+    ///             biased; // check for a disconnect before writing
     ///             () = &mut closed => return Ok(()),
     ///             written = handler.write("tick\n") => written?,
     ///         }
@@ -202,76 +209,78 @@ impl Handler {
     /// }
     /// ```
     ///
-    /// A client that closes its sending side only (`shutdown(SHUT_WR)`) counts as gone. One that has sent another request on the same
-    /// HTTP/1.1 connection without waiting (pipelining) is not noticed before its answer is written.
+    /// A client that closes only its sending side (`shutdown(SHUT_WR)`) counts as disconnected. A client that has already sent another
+    /// request on the same HTTP/1.1 connection (pipelining) is not noticed before the response is written.
     pub fn closed(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
         let call_state = self.call_state.clone();
         async move { call_state.closed().await }
     }
 
-    /// Sends a piece of the answer, now, while `invoke` goes on. The first one also sends the head: `content-type` is
-    /// `application/octet-stream` unless [`response_header`](Handler::response_header) has set it. Waits while the client is slow to take what was written before.
+    /// Sends a chunk of the response immediately, while `invoke` continues. Waits while the client is slow to read earlier chunks.
     ///
-    /// Once something is written, a value that `invoke` returns is not sent, and an error or a panic cuts the stream short, so that
-    /// the client can tell.
+    /// The first `write` also sends the response headers: `content-type` is `application/octet-stream` unless
+    /// [`response_header`](Handler::response_header) has set it. After the first `write` the value that `invoke` returns is not sent,
+    /// and an error or a panic aborts the response, so that the client can tell.
     ///
     /// # Errors
-    /// The client has gone ([`ClientDisconnected`]), or the answer is [`finish`](Handler::finish)ed.
+    /// Returns an error with the source [`ClientDisconnected`] if the client has disconnected, or error 1000 (Server error) after
+    /// [`finish`](Handler::finish).
     pub async fn write(&mut self, bytes: impl Into<Bytes> + Send) -> Result<()> {
         let bytes = bytes.into();
-        if let Writer::Unused = self.writer {
-            self.start().await;
+        if self.chunks.is_none() {
+            if self.call_state.is_complete() {
+                return Err(Error::internal("`write` was called after `finish`"));
+            }
+            self.start_streaming().await;
         }
-        match &self.writer {
-            Writer::Open(_) if bytes.is_empty() => Ok(()),
-            Writer::Open(chunks) => chunks.send(bytes).await.map_err(|_| ClientDisconnected.into()),
-            _ => Err(Error::internal("write after finish")),
+        match &self.chunks {
+            Some(chunks) if !bytes.is_empty() => chunks.send(bytes).await.map_err(|_| ClientDisconnected.into()),
+            _ => Ok(()),
         }
     }
 
-    /// Waits until all that was written has been taken by the connection.
+    /// Waits until the connection has taken all chunks written so far.
     ///
     /// # Errors
-    /// The client has gone.
+    /// Returns an error with the source [`ClientDisconnected`] if the client has disconnected.
     pub async fn flush(&mut self) -> Result<()> {
-        if let Writer::Open(chunks) = &self.writer {
+        if let Some(chunks) = &self.chunks {
             chunks.reserve_many(chunks.max_capacity()).await.map_err(|_| ClientDisconnected)?;
         }
         Ok(())
     }
 
-    /// Ends the answer; `invoke` may go on. Without a call of it a written answer ends when `invoke` returns.
+    /// Ends a streamed response while `invoke` continues. Without it the response ends when `invoke` returns.
     ///
     /// # Errors
-    /// None yet; a `Result` so that it reads like its sisters.
+    /// Returns no error today; the `Result` leaves room for one.
     pub async fn finish(&mut self) -> Result<()> {
-        if let Writer::Unused = self.writer {
-            self.start().await;
+        if self.chunks.is_none() && !self.call_state.is_complete() {
+            self.start_streaming().await;
         }
-        self.call_state.finish();
-        self.writer = Writer::Finished;
+        self.call_state.complete();
+        self.chunks = None;
         Ok(())
     }
 
-    /// The key of the answer's signature: the newest session, ended or not; for servers.
+    /// Returns the session that signs the response: the newest one, even after a logout; for servers.
     pub fn into_signer(self) -> Option<Session> {
         self.session
     }
 
-    /// Takes the status and the headers of the answer; for servers.
+    /// Takes the status and the headers of the response; for servers.
     pub fn take_head(&mut self) -> (StatusCode, HeaderMap) {
         (self.status, std::mem::take(&mut self.headers))
     }
 
-    async fn start(&mut self) {
+    async fn start_streaming(&mut self) {
         let (status, mut headers) = self.take_head();
-        let binary = HeaderValue::from_static("application/octet-stream");
-        headers.entry(CONTENT_TYPE).or_insert(binary);
-        self.writer = Writer::Open(self.call_state.start_streaming(status, headers));
-        // The connection looks for a started answer whenever `invoke` waits: wait once, so that it does.
-        let mut waited = false;
+        headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/octet-stream"));
+        self.chunks = Some(self.call_state.start_streaming(status, headers));
+        // The connection looks for a streamed response whenever `invoke` is pending, so be pending once.
+        let mut has_yielded = false;
         poll_fn(|context| {
-            if std::mem::replace(&mut waited, true) {
+            if std::mem::replace(&mut has_yielded, true) {
                 return Poll::Ready(());
             }
             context.waker().wake_by_ref();
@@ -280,17 +289,17 @@ impl Handler {
         .await;
     }
 
-    fn enter(&mut self, record: crate::host::SessionRecord) -> SessionInfo {
+    fn enter_session(&mut self, record: SessionRecord) -> SessionInfo {
         let session = Session::new(record, self.accounts.0.clone());
         let info = session.info();
         self.call_state.set_session(Some(&session));
         self.session = Some(session);
-        self.logged_out = false;
+        self.is_logged_out = false;
         info
     }
 
-    fn leave(&mut self) {
-        self.logged_out = true;
+    fn leave_session(&mut self) {
+        self.is_logged_out = true;
         self.call_state.set_session(None);
     }
 }

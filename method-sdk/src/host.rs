@@ -2,14 +2,23 @@
 
 use std::pin::Pin;
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::{DatabaseHandle, Result};
 
 pub use crate::call_state::{CallState, StreamingResponse};
+pub use crate::request::RequestInfo;
 
 /// A boxed future, as a trait object needs it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The body of a successful response: `{"result": ..}`.
+#[derive(Debug, Serialize)]
+pub struct Success<T> {
+    /// The answer.
+    pub result: T,
+}
 
 /// A session as the server knows it: what a [`Session`](crate::Session) is made of.
 #[derive(Clone)]

@@ -57,11 +57,11 @@ pub struct Development {
 #[derive(Clone, Copy)]
 pub enum Invoke {
     /// In place: it computes and does not wait.
-    Sync(fn(&mut Handler, RawParams<'_>) -> MethodResult),
+    Sync(fn(&mut Handler, &RawParams) -> MethodResult),
     /// On the blocking pool.
-    Blocking(fn(&mut Handler, RawParams<'_>) -> MethodResult),
+    Blocking(fn(&mut Handler, &RawParams) -> MethodResult),
     /// As a future.
-    Async(for<'a> fn(&'a mut Handler, RawParams<'a>) -> MethodFuture<'a>),
+    Async(for<'a> fn(&'a mut Handler, &'a RawParams) -> MethodFuture<'a>),
 }
 
 /// All methods of a server, by name.

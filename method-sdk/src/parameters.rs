@@ -1,83 +1,86 @@
-//! Parameters: from what came in, straight into the method's own type.
+//! Parameters: from the raw request to the method's own type.
 
 use std::collections::BTreeMap;
 
+use bytestring::ByteString;
 use serde::de::value::UnitDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, Visitor};
-use serde_json::value::RawValue;
 
 use crate::parameter_error::ParameterError;
 use crate::{Error, Result};
 
-/// The parameters as they came in, not yet read.
-#[derive(Debug, Clone, Copy)]
-pub enum RawParams<'a> {
-    /// JSON, known to be well-formed and not deeper than the server's limit.
-    Json(&'a RawValue),
-    /// The query string of a GET, without its `?`.
-    Query(&'a str),
+/// The parameters of a call as received, not yet deserialized.
+#[derive(Debug, Clone)]
+pub enum RawParams {
+    /// JSON text: well-formed, and not nested deeper than the server's limit. A slice of the request's body.
+    Json(ByteString),
+    /// The query string of a GET request, without its `?`.
+    Query(ByteString),
 }
 
-/// Reads the parameters of a method that is not for GET. Every method has a copy of what is generic here, in its own type, which takes
-/// time to compile: what need not be generic is not, and what only GET needs is by itself.
-pub(crate) fn read<P: DeserializeOwned>(params: RawParams<'_>) -> Result<P> {
+/// Deserializes the parameters of a method that does not accept GET.
+///
+/// Every method instantiates the generic functions of this file with its own type, which takes time to compile: what need not be generic
+/// is not, and what only GET needs is a function of its own.
+pub(crate) fn read<P: DeserializeOwned>(params: &RawParams) -> Result<P> {
     match params {
         RawParams::Json(json) => read_body(json),
-        RawParams::Query(_) => Err(not_for_get()),
+        RawParams::Query(_) => Err(unexpected_query()),
     }
 }
 
-/// The same for a method that may be called with GET.
-pub(crate) fn read_body_or_query<P: DeserializeOwned>(params: RawParams<'_>) -> Result<P> {
+/// Deserializes the parameters of a method that accepts GET.
+pub(crate) fn read_body_or_query<P: DeserializeOwned>(params: &RawParams) -> Result<P> {
     match params {
         RawParams::Json(json) => read_body(json),
-        RawParams::Query(query) if is_unit::<P>() => nothing(keys(query).next()),
+        RawParams::Query(query) if is_unit::<P>() => read_unit(keys(query).next()),
         RawParams::Query(query) => read_query(query),
     }
 }
 
-fn read_body<P: DeserializeOwned>(json: &RawValue) -> Result<P> {
-    if is_unit::<P>() { nothing(first_member(json)?) } else { read_json(json) }
+fn read_body<P: DeserializeOwned>(json: &str) -> Result<P> {
+    if is_unit::<P>() { read_unit(first_member(json)?) } else { read_json(json) }
 }
 
-/// The server looks at that before it comes to the parameters.
-fn not_for_get() -> Error {
-    Error::internal("a query string for a method that is not for GET")
+/// The server rejects such a request before it reads parameters.
+fn unexpected_query() -> Error {
+    Error::internal("a query string for a method that does not accept GET")
 }
 
-/// Plain `serde_json` first, and only for what does not fit a second time with the path tracked: that costs half as much again.
-fn read_json<P: DeserializeOwned>(json: &RawValue) -> Result<P> {
-    if json.get().starts_with('[') && is_struct::<P>() {
+/// Deserializes JSON with plain `serde_json`. Only parameters that do not fit are read a second time with their path tracked, which would
+/// make every call half as slow again.
+fn read_json<P: DeserializeOwned>(json: &str) -> Result<P> {
+    if json.starts_with('[') && is_struct::<P>() {
         return Err(ParameterError::at_root("expected an object, not an array").into());
     }
-    let mut deserializer = unbounded(json.get());
+    let mut deserializer = unbounded(json);
     match P::deserialize(&mut deserializer).and_then(|params| deserializer.end().map(|()| params)) {
         Ok(params) => Ok(params),
         Err(plain) => {
-            let tracked = serde_path_to_error::deserialize::<_, P>(&mut unbounded(json.get()));
+            let tracked = serde_path_to_error::deserialize::<_, P>(&mut unbounded(json));
             Err(tracked.err().map_or_else(|| ParameterError::at_root(plain), ParameterError::new).into())
         }
     }
 }
 
-/// A deserializer without `serde_json`'s own limit of 127 levels: the server has counted them already.
+/// Returns a deserializer without `serde_json`'s own limit of 127 levels: the server has already checked the depth.
 fn unbounded(json: &str) -> serde_json::Deserializer<serde_json::de::StrRead<'_>> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     deserializer.disable_recursion_limit();
     deserializer
 }
 
-/// A type that takes the strings as they are gets them; another has them converted to what it asks for.
+/// Deserializes a query string: as strings if the type accepts them, otherwise converted to the types that it asks for.
 fn read_query<P: DeserializeOwned>(query: &str) -> Result<P> {
-    if let Ok(params) = serde_json::from_str(&strings(query)) {
+    if let Ok(params) = serde_json::from_str(&query_as_json(query)) {
         return Ok(params);
     }
     serde_path_to_error::deserialize(serde_html_form::Deserializer::new(form_urlencoded::parse(query.as_bytes())))
         .map_err(|error| ParameterError::new(error).into())
 }
 
-/// The query as a JSON object of strings, and of arrays of them where a key is repeated.
-fn strings(query: &str) -> String {
+/// Returns the query as a JSON object of strings; a repeated key becomes an array of strings.
+fn query_as_json(query: &str) -> String {
     let mut strings: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for (key, value) in form_urlencoded::parse(query.as_bytes()) {
         strings.entry(key).or_default().push(value);
@@ -89,19 +92,19 @@ fn strings(query: &str) -> String {
     serde_json::Value::Object(members.collect()).to_string()
 }
 
-/// Whether the parameters are `()`, which takes `{}` and `null`, as serde's own does not.
+/// Returns `true` if the parameters are `()`. Serde's own implementation of `()` does not accept `{}`, ours accepts `{}` and `null`.
 fn is_unit<P>() -> bool {
     typeid::of::<P>() == typeid::of::<()>()
 }
 
-fn nothing<P: DeserializeOwned>(first_member: Option<String>) -> Result<P> {
+fn read_unit<P: DeserializeOwned>(first_member: Option<String>) -> Result<P> {
     match first_member {
         Some(name) => Err(ParameterError::at_member(&name, "this method takes no parameters").into()),
         None => Ok(P::deserialize(UnitDeserializer::<serde_json::Error>::new())?),
     }
 }
 
-fn first_member(json: &RawValue) -> Result<Option<String>> {
+fn first_member(json: &str) -> Result<Option<String>> {
     Ok(read_json::<Option<BTreeMap<String, IgnoredAny>>>(json)?.unwrap_or_default().into_keys().next())
 }
 
@@ -109,7 +112,8 @@ fn keys(query: &str) -> impl Iterator<Item = String> {
     form_urlencoded::parse(query.as_bytes()).map(|(key, _)| key.into_owned())
 }
 
-/// Whether a type asks for a struct: a derived one would also take its fields as an array, in their order, and ours are objects only.
+/// Returns `true` if a type deserializes a struct. A derived implementation also accepts an array of the fields in their order; the server
+/// accepts only objects.
 fn is_struct<P: DeserializeOwned>() -> bool {
     struct Probe<'a>(&'a mut bool);
 

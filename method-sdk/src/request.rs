@@ -1,28 +1,70 @@
-//! What came in: the parts of a request that a method may look at.
+//! The request that a method handles.
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::HeaderMap;
 
-/// The request a method is answering; see [`Handler::request`](crate::Handler::request).
+/// The head of a request: created once, when the request arrives, and shared by the server, the access log and the method.
+///
+/// Methods read it through [`Request`].
+#[non_exhaustive]
+pub struct RequestInfo {
+    /// The request id.
+    pub id: String,
+    /// The client's address.
+    pub peer: IpAddr,
+    /// The time at which the request arrived.
+    pub started: Instant,
+    /// The request headers.
+    pub headers: HeaderMap,
+}
+
+impl RequestInfo {
+    /// Creates the head of a request that arrives now; for servers.
+    pub fn new(id: String, peer: IpAddr, headers: HeaderMap) -> Self {
+        RequestInfo { id, peer, started: Instant::now(), headers }
+    }
+}
+
+/// The request that a method handles; see [`Handler::request`](crate::Handler::request).
 #[derive(Clone)]
 pub struct Request {
-    /// The name of the method, such as `account.login`.
-    pub method: &'static str,
-    /// The request's headers, names in lower case.
-    pub headers: HeaderMap,
-    /// The client's address: behind a trusted proxy the one that the proxy names.
-    pub peer: IpAddr,
-    /// The request's id, as in the `x-request-id` header of the answer and in the log.
-    pub id: String,
-    /// The request's body, byte for byte as it came in (with GET: empty).
-    pub body: Bytes,
+    info: Arc<RequestInfo>,
+    method: &'static str,
+    body: Bytes,
 }
 
 impl Request {
-    /// A header's value, if it is there and is visible ASCII.
+    /// Creates the request of a call of `method`; for servers.
+    pub fn new(info: Arc<RequestInfo>, method: &'static str, body: Bytes) -> Self {
+        Request { info, method, body }
+    }
+
+    /// Returns the name of the called method, such as `account.login`.
+    pub fn method(&self) -> &'static str {
+        self.method
+    }
+
+    /// Returns the request id, which is also the `x-request-id` header of the response and a field of the log.
+    pub fn id(&self) -> &str {
+        &self.info.id
+    }
+
+    /// Returns the client's address; behind a trusted proxy, the address that the proxy reports.
+    pub fn peer(&self) -> IpAddr {
+        self.info.peer
+    }
+
+    /// Returns the request headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.info.headers
+    }
+
+    /// Returns the value of a header, or `None` if the header is missing or is not visible ASCII.
     ///
     /// # Example
     /// ```no_run
@@ -31,14 +73,22 @@ impl Request {
     /// # }
     /// ```
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
+        self.info.headers.get(name)?.to_str().ok()
+    }
+
+    /// Returns the body as received, byte for byte; empty for a GET request.
+    pub fn body(&self) -> &Bytes {
+        &self.body
     }
 }
 
-/// Without headers and body: those hold session ids, signatures and passwords.
+/// Omits headers and body, which hold session ids, signatures and passwords.
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Request { method, peer, id, .. } = self;
-        f.debug_struct("Request").field("method", method).field("peer", peer).field("id", id).finish_non_exhaustive()
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("id", &self.info.id)
+            .field("peer", &self.info.peer)
+            .finish_non_exhaustive()
     }
 }

@@ -36,5 +36,5 @@ pub async fn invoke(handler: &mut Handler, params: Params) -> Result<Answer> {
 
 /// The place to give back what the waiting held: a lock, a subscription.
 pub async fn on_connection_close(closed: ClosedCall) {
-    tracing::info!(id = closed.request().id, "nobody waits any more");
+    tracing::info!(id = closed.request().id(), "nobody waits any more");
 }

@@ -28,8 +28,9 @@ mod dev;
 mod log;
 mod runtime;
 mod server;
+mod state;
 mod store;
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "testing")]
 pub mod testing;
 mod transport;
 

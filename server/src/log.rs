@@ -2,9 +2,10 @@
 
 use std::io::{BufWriter, IsTerminal};
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::StatusCode;
+use method_sdk::host::RequestInfo;
 use method_sdk::{Error, code};
 use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
@@ -101,18 +102,16 @@ pub(crate) struct AccessLogEntry<'a> {
 }
 
 impl<'a> AccessLogEntry<'a> {
-    /// Creates the entry of a request that was received at `started` and is answered now.
+    /// Creates the entry of a request whose response is sent now.
     pub(crate) fn new(
-        request_id: &'a str,
-        peer: IpAddr,
-        started: Instant,
+        request: &'a RequestInfo,
         method: Option<&'static str>,
         user: Option<&'a str>,
         response: &'a EncodedResponse,
     ) -> Self {
-        let elapsed = started.elapsed();
+        let elapsed = request.started.elapsed();
         let (status, error) = (response.status, response.error.as_ref());
-        AccessLogEntry { request_id, peer, method, status, elapsed, error, user }
+        AccessLogEntry { request_id: &request.id, peer: request.peer, method, status, elapsed, error, user }
     }
 
     /// The error's code; 0 for a success.
@@ -158,10 +157,10 @@ impl AccessLog for EventAccessLog {
 }
 
 /// Records nothing.
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "testing")]
 pub(crate) struct NoAccessLog;
 
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "testing")]
 impl AccessLog for NoAccessLog {
     fn record(&self, _: &AccessLogEntry<'_>) {}
 }

@@ -1,4 +1,4 @@
-//! A server, put together: a table of methods, a configuration and the database it names.
+//! A server, put together from a table of methods, a configuration and its database.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -7,84 +7,85 @@ use std::time::Duration;
 use method_sdk::{Methods, Registry};
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
 use crate::account::AccountService;
 use crate::account::password::Passwords;
-use crate::call::in_flight;
+use crate::call::Dispatcher;
+use crate::call::in_flight::DetachedCalls;
 use crate::call::methods::MethodTable;
-use crate::call::{self, Dispatcher};
 use crate::config::Config;
 use crate::log::{AccessLog, EventAccessLog};
+use crate::state::AppState;
 use crate::store::{self, StoreError};
 use crate::transport;
-use crate::transport::http::{AppState, RequestIds};
+use crate::transport::http::request::RequestIds;
 
-/// Time between two removals of expired sessions.
+/// The time between two deletions of expired sessions.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
 
-/// A server that has its database and is ready to be given a listener.
+/// The time for database connections to close at the end of a server.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A server that has opened its database and can be given a listener.
 pub struct Server {
     state: Arc<AppState>,
     has_inherited_listener: bool,
 }
 
-/// Time to close the connections to the database when everything else has ended.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Why a server cannot start.
+/// The reason why a server cannot start.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Database(#[from] StoreError),
-    /// The operating system gives no random bytes, or refuses something as basic.
+    /// The operating system provides no random bytes.
     #[error("cannot start: {0}")]
-    System(String),
-    /// The application was built for development mode, and has no methods in it.
+    Random(#[from] getrandom::Error),
+    /// Passwords cannot be hashed.
+    #[error("cannot start: {0}")]
+    Password(String),
+    /// The application was built for development mode and contains no methods.
     #[error(
-        "this is a build for development mode, in which methods are compiled while the server runs: use `cargo dev`, or build without the feature `dev`"
+        "this is a build for development mode, which compiles methods while the server runs: use `cargo dev`, or build without the feature `dev`"
     )]
     Development,
 }
 
 impl Server {
-    /// Opens the database and gets ready to serve these methods.
+    /// Opens the database and prepares to serve `methods`.
     ///
     /// # Errors
-    /// The database cannot be opened, is a newer server's, or is not part of this version; or the methods are not, because the
+    /// Returns an error if the database cannot be opened, was created by a newer version or is not part of this build, or if the
     /// application was built for development mode.
     pub async fn new(methods: impl Into<Methods>, config: Config) -> Result<Self, StartError> {
-        let access_log = Arc::new(EventAccessLog);
-        Self::with_table(static_table(methods.into())?, config, Passwords::params(), access_log).await
+        let methods = static_table(methods.into())?;
+        Self::with_methods(methods, config, Passwords::params(), Arc::new(EventAccessLog)).await
     }
 
-    pub(crate) async fn with_table(
-        table: MethodTable,
+    pub(crate) async fn with_methods(
+        methods: MethodTable,
         config: Config,
-        params: argon2::Params,
+        password_params: argon2::Params,
         access_log: Arc<dyn AccessLog>,
     ) -> Result<Self, StartError> {
-        let system = |error: &dyn std::fmt::Display| StartError::System(error.to_string());
-        let passwords = Passwords::new(params).map_err(|error| system(&error))?;
-        let ids = RequestIds::new().map_err(|error| system(&error))?;
+        let passwords = Passwords::new(password_params).map_err(|error| StartError::Password(error.to_string()))?;
+        let request_ids = RequestIds::new()?;
         let store = store::open(&config).await?;
         let accounts = Arc::new(AccountService::new(store, passwords, config.session_ttl));
-        let blocking = Arc::new(Semaphore::new(call::MAX_BLOCKING));
-        let request_timeout = config.request_timeout;
-        let dispatcher = Arc::new(Dispatcher { table, accounts, blocking, request_timeout, access_log });
-        let detached = Arc::new(in_flight::DetachedCalls::default());
-        Ok(Server { state: Arc::new(AppState { config, dispatcher, detached, ids }), has_inherited_listener: false })
+        let dispatcher = Arc::new(Dispatcher::new(methods, accounts, config.request_timeout, access_log));
+        let state = AppState { config, dispatcher, detached_calls: Arc::new(DetachedCalls::default()), request_ids };
+        Ok(Server { state: Arc::new(state), has_inherited_listener: false })
     }
 
-    /// The same server for a listener that stays open in another process, such as a service manager's: at the end of this server
-    /// nobody is refused, and connections wait for the next one.
+    /// Returns the server for a listener that stays open in another process, such as a service manager's. When this server stops, no
+    /// connection is refused: new ones wait for the next server.
     #[must_use]
     pub fn with_inherited_listener(self) -> Self {
         Server { has_inherited_listener: true, ..self }
     }
 
-    /// Serves what comes to `listener` until `shutdown` resolves, and then what is in flight, within `drain_timeout`.
+    /// Serves the connections of `listener` until `shutdown` resolves, and then the requests in flight for up to `drain_timeout`.
     ///
     /// # Example
     /// ```no_run
@@ -96,23 +97,17 @@ impl Server {
     /// # }
     /// ```
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        let accounts = self.dispatcher().accounts.clone();
-        let expiry = async {
-            loop {
-                match accounts.delete_expired().await {
-                    Ok(0) => {}
-                    Ok(sessions) => tracing::debug!(sessions, "expired sessions removed"),
-                    Err(error) => tracing::warn!("expired sessions stay for now: {error}"),
-                }
-                tokio::time::sleep(EXPIRY_INTERVAL).await;
-            }
-        };
+        let accounts = self.accounts().clone();
         tokio::select! {
             () = transport::run(listener, self.has_inherited_listener, self.state.clone(), shutdown) => {}
-            () = expiry => {}
+            () = delete_expired_sessions(&accounts) => {}
         }
-        // A method that was cut off may still hold a connection of the pool, and is not waited for.
+        // A method that was aborted may still hold a database connection, so the wait is bounded.
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, accounts.store().close()).await;
+    }
+
+    pub(crate) fn accounts(&self) -> &Arc<AccountService> {
+        &self.state.dispatcher.accounts
     }
 
     pub(crate) fn dispatcher(&self) -> &Arc<Dispatcher> {
@@ -120,10 +115,22 @@ impl Server {
     }
 }
 
-/// The table of methods that are built in.
+/// Deletes expired sessions periodically, forever.
+async fn delete_expired_sessions(accounts: &AccountService) {
+    loop {
+        match accounts.delete_expired().await {
+            Ok(0) => {}
+            Ok(sessions) => tracing::debug!(sessions, "deleted expired sessions"),
+            Err(error) => tracing::warn!("cannot delete expired sessions, will retry: {error}"),
+        }
+        tokio::time::sleep(EXPIRY_INTERVAL).await;
+    }
+}
+
+/// Returns the table of the methods that are part of the application.
 ///
 /// # Errors
-/// They are not: the application was built for development mode.
+/// Returns an error if the application was built for development mode and contains no methods.
 pub(crate) fn static_table(methods: Methods) -> Result<MethodTable, StartError> {
     match methods.development {
         Some(development) if development.reloads => Err(StartError::Development),

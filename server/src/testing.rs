@@ -1,4 +1,6 @@
-//! Calls methods without a socket, for tests: the same way as through a endpoint, with real accounts and a database of its own.
+//! Calls methods without a socket, for tests: through the same dispatch as a request, with real accounts and a database for each test.
+//!
+//! Behind the feature `testing`.
 //!
 //! ```
 //! # mod simpleapi { pub fn methods() -> &'static [method_sdk::Method] { &[] } }
@@ -15,27 +17,23 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Instant;
 
-use ::http::{HeaderMap, StatusCode};
+use ::http::{HeaderMap, HeaderValue, StatusCode};
 use bytes::Bytes;
-use method_sdk::host::{AccountApi as _, CallState};
+use method_sdk::host::{AccountApi as _, CallState, RequestInfo};
 use method_sdk::{DatabaseHandle, Error, Methods, Result, Session, code};
 use serde::Serialize;
-use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::Server;
-use crate::call::auth;
-use crate::call::codec::Endpoint;
 use crate::call::in_flight::{CallResponse, DetachedCalls, InFlightCall};
-use crate::call::{CallRequest, dispatch};
+use crate::call::{self, CallRequest, Endpoint, auth, codec};
 use crate::config::Config;
 use crate::log::NoAccessLog;
 use crate::server::static_table;
 
-/// An application under test: its methods over an empty SQLite database, which is removed with it.
+/// An application under test: its methods over an empty SQLite database, which is deleted with it.
 pub struct App {
     server: Server,
     _directory: TempDir,
@@ -47,84 +45,82 @@ pub struct Client<'a> {
     session: Session,
 }
 
-/// What a method sent, with nothing parsed; see [`App::exchange`].
+/// A response as sent, with nothing parsed; see [`App::exchange`].
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Exchange {
     /// The HTTP status.
     pub status: StatusCode,
-    /// The headers that the method and its endpoint have set.
+    /// The response headers of the method and of its endpoint.
     pub headers: HeaderMap,
-    /// The body: of a streamed answer, all of it.
+    /// The body; of a streamed response, all chunks.
     pub body: Bytes,
 }
 
 impl App {
-    /// An application of these methods, with the default configuration.
+    /// Creates an application of these methods, with the default configuration.
     ///
-    /// Passwords are hashed with the least work argon2id allows, so that tests are quick.
+    /// Passwords are hashed with the minimal cost of argon2id, so that tests are fast.
     ///
     /// # Panics
-    /// There is no room for a temporary file, or the application was built for development mode, in which it has no methods.
+    /// Panics if no temporary directory can be created, or if the application was built for development mode and contains no methods.
     pub async fn new(methods: impl Into<Methods>) -> Self {
-        let directory = tempfile::tempdir().expect("there is room for a temporary folder");
+        let directory = tempfile::tempdir().expect("a temporary directory can be created");
         let config = Config { sqlite_path: directory.path().join("test.db"), ..Config::default() };
-        let params = argon2::Params::new(argon2::Params::MIN_M_COST, 1, 1, None).expect("the least argon2id takes");
-        let table = static_table(methods.into()).unwrap_or_else(|error| panic!("{error}"));
-        let server = Server::with_table(table, config, params, Arc::new(NoAccessLog))
-            .await
-            .expect("a new SQLite file can be opened");
-        App { server, _directory: directory }
+        let params = argon2::Params::new(argon2::Params::MIN_M_COST, 1, 1, None).expect("these are argon2id's minima");
+        let methods = static_table(methods.into()).unwrap_or_else(|error| panic!("{error}"));
+        let server = Server::with_methods(methods, config, params, Arc::new(NoAccessLog)).await;
+        App { server: server.expect("a new SQLite file can be opened"), _directory: directory }
     }
 
     /// Calls a method without a session.
     ///
     /// # Errors
-    /// What the client would hear: its code, value and details.
+    /// Returns the error that a client receives: its code, message and details.
     pub async fn call(&self, method: &str, parameters: impl Serialize) -> Result<Value> {
-        answer(self.exchange(method, parameters, None).await)
+        decode_answer(&self.exchange(method, parameters, None).await)
     }
 
-    /// Logs `user_id` in, with an account made for it if there is none; its password is `password`.
+    /// Logs `user_id` in with the password `password`, and creates the account if it does not exist.
     ///
     /// # Panics
-    /// The user id is not one, or the account has another password.
+    /// Panics if the user id is invalid or the account has another password.
     pub async fn login(&self, user_id: &str) -> Client<'_> {
-        let accounts = self.server.dispatcher().accounts.clone();
+        let accounts = self.server.accounts().clone();
         let record = match accounts.login(user_id, "password", None).await {
             Err(_) => accounts.create(user_id, "password").await,
             record => record,
         };
-        Client { app: self, session: Session::new(record.expect("the account is ours"), accounts) }
+        Client { app: self, session: Session::new(record.expect("the account is this test's"), accounts) }
     }
 
-    /// The database, to look at what a method has left there.
+    /// Returns the database, to inspect what a method has stored.
     pub fn connection(&self) -> &DatabaseHandle {
-        self.server.dispatcher().accounts.connection()
+        self.server.accounts().connection()
     }
 
-    /// How often a password has been hashed or checked: what a caller could tell apart by time, a test can by this number.
+    /// Returns the number of password hashes computed so far: a test compares it where an attacker would compare times.
     pub fn password_runs(&self) -> u64 {
-        self.server.dispatcher().accounts.password_runs()
+        self.server.accounts().password_runs()
     }
 
-    /// Calls a method and gives what it sent as it is; of a stream, all of it.
+    /// Calls a method and returns its response as sent.
+    ///
+    /// # Panics
+    /// Panics if the parameters have no JSON form.
     pub async fn exchange(&self, method: &str, parameters: impl Serialize, session: Option<&Session>) -> Exchange {
-        let parameters = json_text(&parameters);
-        let envelope = json_text(&json!({ "method": method }));
-        let body = format!(r#"{},"parameters":{}}}"#, envelope.get().trim_end_matches('}'), parameters.get());
-        let body = Bytes::from(body);
+        let body = codec::encode_envelope(method, parameters).expect("the parameters have a JSON form");
         let mut headers = HeaderMap::new();
         if let Some(session) = session {
-            let id = session.session_id.parse().expect("a session id is a legal header value");
+            let id = HeaderValue::try_from(session.session_id.as_str()).expect("a session id is a legal header value");
             headers.insert("x-session-id", id);
             let (name, signature) = auth::sign(session, &body);
             headers.insert(name, signature);
         }
-        let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let id = "test".to_owned();
-        let request = CallRequest { endpoint: Endpoint::Rpc, headers, body, peer, id, started: Instant::now() };
+        let info = Arc::new(RequestInfo::new("test".to_owned(), IpAddr::V4(Ipv4Addr::LOCALHOST), headers));
         let call_state = Arc::new(CallState::default());
-        let call = dispatch(self.server.dispatcher().clone(), request, call_state.clone());
+        let request = CallRequest { endpoint: Endpoint::Rpc, info, body };
+        let call = call::dispatch(self.server.dispatcher().clone(), request, call_state.clone());
         match InFlightCall::new(call_state, call, Arc::new(DetachedCalls::default())).await {
             CallResponse::Full(response) => {
                 Exchange { status: response.status, headers: response.headers, body: response.body }
@@ -144,22 +140,19 @@ impl Client<'_> {
     /// Calls a method as this account.
     ///
     /// # Errors
-    /// What the client would hear: its code, value and details.
+    /// Returns the error that a client receives: its code, message and details.
     pub async fn call(&self, method: &str, parameters: impl Serialize) -> Result<Value> {
-        answer(self.app.exchange(method, parameters, Some(&self.session)).await)
+        decode_answer(&self.app.exchange(method, parameters, Some(&self.session)).await)
     }
 
-    /// The session.
+    /// Returns the session.
     pub fn session(&self) -> &Session {
         &self.session
     }
 }
 
-fn json_text(value: &impl Serialize) -> Box<RawValue> {
-    serde_json::value::to_raw_value(value).expect("parameters have a JSON form")
-}
-
-fn answer(exchange: Exchange) -> Result<Value> {
+/// Decodes a response as a client does.
+fn decode_answer(exchange: &Exchange) -> Result<Value> {
     if exchange.body.is_empty() {
         return Ok(Value::Null);
     }
@@ -167,12 +160,12 @@ fn answer(exchange: Exchange) -> Result<Value> {
     if let Some(result) = body.get_mut("result") {
         return Ok(result.take());
     }
-    let error = &body["error"];
-    let number = error["code"].as_i64().and_then(|number| i32::try_from(number).ok());
-    let text = error["value"].as_str().unwrap_or_default().to_owned();
-    let told = Error::new(number.unwrap_or(code::SERVER_ERROR.number), text);
-    Err(match error.get("details") {
-        Some(details) => told.with_details(details.clone()),
-        None => told,
+    let members = &body["error"];
+    let code = members["code"].as_i64().and_then(|code| i32::try_from(code).ok());
+    let message = members["value"].as_str().unwrap_or_default().to_owned();
+    let error = Error::new(code.unwrap_or(code::SERVER_ERROR.number), message);
+    Err(match members.get("details") {
+        Some(details) => error.with_details(details.clone()),
+        None => error,
     })
 }

@@ -117,11 +117,11 @@ fn wrapper(method: &Method) -> String {
     let file = method.file.display();
     if method.is_async {
         let body = answered(&format!("g::assert_send({call}).await"));
-        let head = format!("pub(super) fn {id}<'a>(h: &'a mut g::Handler, p: g::RawParams<'a>) -> g::MethodFuture<'a>");
+        let head = format!("pub(super) fn {id}<'a>(h: &'a mut g::Handler, p: &'a g::RawParams) -> g::MethodFuture<'a>");
         format!("{head} {{ ::std::boxed::Box::pin(async move {{ {body} }}) }} // {file}")
     } else {
         let body = answered(&call);
-        format!("pub(super) fn {id}(h: &mut g::Handler, p: g::RawParams<'_>) -> g::MethodResult {{ {body} }} // {file}")
+        format!("pub(super) fn {id}(h: &mut g::Handler, p: &g::RawParams) -> g::MethodResult {{ {body} }} // {file}")
     }
 }
 

@@ -31,10 +31,10 @@ struct TypicalParams {
 }
 
 /// Reads and writes JSON.
-pub fn json(input: RawParams<'_>) -> MethodResult {
-    encode_answer::<(), _>(params::<(), ()>(input))?;
-    encode_answer::<(), _>(params::<(), Value>(input))?;
-    encode_answer::<(), _>(params::<(), TypicalParams>(input))
+pub fn json(raw: &RawParams) -> MethodResult {
+    encode_answer::<(), _>(params::<(), ()>(raw))?;
+    encode_answer::<(), _>(params::<(), Value>(raw))?;
+    encode_answer::<(), _>(params::<(), TypicalParams>(raw))
 }
 
 macro_rules! queries {

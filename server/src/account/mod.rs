@@ -36,7 +36,7 @@ impl AccountService {
     }
 
     /// How often a password has been hashed or checked since the start; for tests without a socket.
-    #[cfg(feature = "sqlite")]
+    #[cfg(feature = "testing")]
     pub(crate) fn password_runs(&self) -> u64 {
         self.passwords.runs()
     }

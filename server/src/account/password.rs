@@ -96,7 +96,7 @@ impl Passwords {
     }
 
     /// How often argon2 has run since the start.
-    #[cfg(feature = "sqlite")]
+    #[cfg(feature = "testing")]
     pub(crate) fn runs(&self) -> u64 {
         self.runs.load(Ordering::Relaxed)
     }

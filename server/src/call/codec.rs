@@ -1,128 +1,190 @@
-//! The two doors' forms: a request's bytes to a call, an answer to a response's bytes. Pure.
+//! The JSON of requests and responses: the envelope of the RPC endpoint and the bodies of method URLs, decoded and encoded.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use method_sdk::generated::RawParams;
+use method_sdk::host::Success;
 use method_sdk::{Error, Result, code};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny};
+use serde::{Deserialize as _, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
-/// The deepest nesting of a body.
+/// The deepest nesting of a request body.
 const MAX_DEPTH: usize = 128;
 
-/// Characters of an unknown method's name that are given back.
+/// The number of characters of an unknown method's name that the error repeats.
 const MAX_NAME_ECHO_CHARS: usize = 128;
 
-/// The way a request came in.
-#[derive(Debug, Clone)]
-pub(crate) enum Endpoint {
-    /// `POST /`: the body names the method. The ancestor's.
-    Rpc,
-    /// The path names the method and the body is the parameters; with GET the query string is.
-    Path { name: String, query: Option<String> },
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The call in an envelope.
+pub(crate) struct ParsedCall {
+    pub(crate) method: ByteString,
+    pub(crate) params: RawParams,
 }
 
-/// A call as it came in: which method, and its parameters, perhaps not yet looked at.
-pub(crate) struct ParsedCall<'a> {
-    pub(crate) name: Cow<'a, str>,
-    parameters: Unread<'a>,
+/// The result of a call.
+pub(crate) enum CallResult {
+    /// `body` is the whole response body; `None` sends an empty one.
+    Success {
+        status: StatusCode,
+        headers: HeaderMap,
+        body: Option<Bytes>,
+    },
+    Failure(Error),
 }
 
-enum Unread<'a> {
-    Json(&'a RawValue),
-    Body(&'a [u8]),
-    Query(&'a str),
-}
-
-/// What a call came to: the whole body of a success (`None`: nothing), or an error.
-pub(crate) struct CallResult {
-    pub(crate) outcome: Result<Option<Bytes>>,
-    /// The status and headers of a success.
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-}
-
-/// A response, but for what every response has.
+/// A response, without the headers that every response has.
 #[derive(Debug)]
 pub(crate) struct EncodedResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    /// The error that the body tells of, with its cause for the log.
+    /// The error in the body, with its source for the log.
     pub(crate) error: Option<Error>,
 }
 
 impl EncodedResponse {
-    /// Whether the answer carries a signature, if there is a session: not when nothing is sent, and not when the transport failed.
+    /// Returns `true` if the response is signed when there is a session: it has a body, and the transport did not fail.
     pub(crate) fn is_signed(&self) -> bool {
         !self.body.is_empty() && !self.error.as_ref().is_some_and(Error::is_transport)
     }
 }
 
-impl CallResult {
-    pub(crate) fn error(error: impl Into<Error>) -> Self {
-        CallResult { outcome: Err(error.into()), status: StatusCode::OK, headers: HeaderMap::new() }
-    }
-}
-
-/// Reads what came in as a call.
+/// Decodes the body of a request to the RPC endpoint.
 ///
 /// # Errors
-/// 1015: not JSON, or not within its limits. 1002: no method. 1003: no parameters.
-pub(crate) fn decode<'a>(endpoint: &'a Endpoint, body: &'a [u8]) -> Result<ParsedCall<'a>> {
-    match endpoint {
-        Endpoint::Rpc => decode_envelope(body),
-        Endpoint::Path { name, query: Some(query) } => {
-            Ok(ParsedCall { name: name.into(), parameters: Unread::Query(query) })
-        }
-        Endpoint::Path { name, query: None } => Ok(ParsedCall { name: name.into(), parameters: Unread::Body(body) }),
-    }
-}
-
-impl<'a> ParsedCall<'a> {
-    /// The parameters; at the URL endpoint the body is looked at only here.
-    ///
-    /// # Errors
-    /// 1015: not JSON, or not within its limits.
-    pub(crate) fn input(&self) -> Result<RawParams<'a>> {
-        Ok(match self.parameters {
-            Unread::Json(raw) => RawParams::Json(raw),
-            Unread::Query(query) => RawParams::Query(query),
-            Unread::Body([]) => RawParams::Json(serde_json::from_str("{}")?),
-            Unread::Body(body) => RawParams::Json(serde_json::from_str(text(body)?).map_err(malformed)?),
-        })
-    }
-}
-
-fn decode_envelope(body: &[u8]) -> Result<ParsedCall<'_>> {
-    let text = text(body)?;
+/// - 1002 (Missing method), 1003 (Missing parameters): the envelope lacks a member.
+/// - 1015 (Malformed request): it is not JSON, or nested too deeply.
+pub(crate) fn decode_envelope(body: &Bytes) -> Result<ParsedCall> {
+    let text = decode_text(body)?;
     if !text.trim_ascii_start().starts_with('{') {
-        serde_json::from_str::<IgnoredAny>(text).map_err(malformed)?;
+        serde_json::from_str::<IgnoredAny>(&text).map_err(malformed)?;
         return Err(code::MISSING_METHOD.into());
     }
-    let envelope: Envelope<'_> = serde_json::from_str(text).map_err(malformed)?;
-    let name = envelope.method.and_then(|raw| serde_json::from_str::<Name<'_>>(raw.get()).ok());
-    let Name(name) = name.ok_or(code::MISSING_METHOD)?;
-    let parameters = envelope.parameters.ok_or(code::MISSING_PARAMETERS)?;
-    Ok(ParsedCall { name, parameters: Unread::Json(parameters) })
+    let envelope: RequestEnvelope<'_> = serde_json::from_str(&text).map_err(malformed)?;
+    let name = envelope.method.and_then(|json| serde_json::from_str::<Name<'_>>(json.get()).ok());
+    let method = match name.ok_or(code::MISSING_METHOD)?.0 {
+        Cow::Borrowed(name) => text.slice_ref(name),
+        Cow::Owned(name) => name.into(),
+    };
+    let params = envelope.parameters.ok_or(code::MISSING_PARAMETERS)?;
+    Ok(ParsedCall { method, params: RawParams::Json(text.slice_ref(params.get())) })
 }
 
-/// The body as text within the limit of depth, which `RawValue` does not have.
-fn text(body: &[u8]) -> Result<&str> {
-    let text = std::str::from_utf8(body).map_err(malformed)?;
-    if is_too_deep(body) {
-        return Err(malformed("nested too deep"));
+/// Decodes the body of a POST to a method URL. An empty body is `{}`.
+///
+/// # Errors
+/// Returns error 1015 (Malformed request) if the body is not JSON, or nested too deeply.
+pub(crate) fn decode_params(body: &Bytes) -> Result<RawParams> {
+    if body.is_empty() {
+        return Ok(RawParams::Json(ByteString::from_static("{}")));
     }
-    Ok(text)
+    let text = decode_text(body)?;
+    let json: &RawValue = serde_json::from_str(&text).map_err(malformed)?;
+    Ok(RawParams::Json(text.slice_ref(json.get())))
+}
+
+/// Encodes an envelope, as clients do.
+#[cfg(feature = "testing")]
+pub(crate) fn encode_envelope(method: &str, parameters: impl Serialize) -> serde_json::Result<Bytes> {
+    #[derive(Serialize)]
+    struct Envelope<'a, P> {
+        method: &'a str,
+        parameters: P,
+    }
+
+    serde_json::to_vec(&Envelope { method, parameters }).map(Bytes::from)
+}
+
+/// Encodes the result of a call. With `has_http_statuses` every error has its own HTTP status, otherwise only errors of the transport do.
+pub(crate) fn encode(result: CallResult, has_http_statuses: bool) -> EncodedResponse {
+    match result {
+        CallResult::Success { status, mut headers, body } => {
+            if body.is_some() {
+                headers.entry(CONTENT_TYPE).or_insert(JSON);
+            }
+            EncodedResponse { status, headers, body: body.unwrap_or_default(), error: None }
+        }
+        CallResult::Failure(error) => {
+            let has_status = has_http_statuses || error.is_transport();
+            encode_error(if has_status { error.http_status() } else { StatusCode::OK }, error)
+        }
+    }
+}
+
+/// Encodes an error with the given HTTP status.
+pub(crate) fn encode_error(status: StatusCode, error: Error) -> EncodedResponse {
+    #[derive(Serialize)]
+    struct Failure<'a> {
+        error: ErrorMembers<'a>,
+    }
+
+    #[derive(Serialize)]
+    struct ErrorMembers<'a> {
+        value: &'a str,
+        code: i32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        details: Option<&'a Value>,
+    }
+
+    let members = ErrorMembers { value: error.message(), code: error.code(), details: error.details() };
+    let body = encode_json(&Failure { error: members });
+    let mut headers = error.headers().clone();
+    headers.insert(CONTENT_TYPE, JSON);
+    if let Some(seconds) = error.retry_after_seconds() {
+        headers.insert(RETRY_AFTER, seconds.into());
+    }
+    EncodedResponse { status, headers, body, error: Some(error) }
+}
+
+/// Encodes a result of the server itself.
+pub(crate) fn encode_result(result: &str) -> EncodedResponse {
+    EncodedResponse {
+        status: StatusCode::OK,
+        headers: HeaderMap::from_iter([(CONTENT_TYPE, JSON)]),
+        body: encode_json(&Success { result }),
+        error: None,
+    }
+}
+
+/// Returns the error for a name that is no method's.
+pub(crate) fn unknown_method(name: &str) -> Error {
+    let echo: String = name.chars().take(MAX_NAME_ECHO_CHARS).collect();
+    Error::new(code::UNKNOWN_METHOD.number, format!("Cannot call '{echo}'."))
+}
+
+/// The members of an envelope that the server reads.
+#[derive(serde::Deserialize)]
+struct RequestEnvelope<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    method: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    parameters: Option<&'a RawValue>,
+}
+
+/// Deserializes a member that is there, even if it is `null`.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// A method's name, borrowed unless it contains escapes.
+#[derive(serde::Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// Returns a body as text, within the limit of depth, which `RawValue` does not check.
+fn decode_text(body: &Bytes) -> Result<ByteString> {
+    let text = ByteString::try_from(body.clone()).map_err(malformed)?;
+    if is_too_deep(body) { Err(malformed("nested too deeply")) } else { Ok(text) }
 }
 
 fn is_too_deep(body: &[u8]) -> bool {
-    // Each level takes two bytes to open and to close.
+    // Each level takes two bytes: its bracket and the closing one.
     if body.len() <= 2 * MAX_DEPTH {
         return false;
     }
@@ -144,102 +206,10 @@ fn is_too_deep(body: &[u8]) -> bool {
     false
 }
 
-fn malformed(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::from(code::MALFORMED_REQUEST).with_source(cause)
+fn malformed(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::from(code::MALFORMED_REQUEST).with_source(source)
 }
 
-/// The members of an envelope.
-#[derive(Default)]
-struct Envelope<'a> {
-    method: Option<&'a RawValue>,
-    parameters: Option<&'a RawValue>,
+fn encode_json(body: &impl Serialize) -> Bytes {
+    serde_json::to_vec(body).expect("strings, numbers and JSON values have a JSON form").into()
 }
-
-/// A member's name or a method's, borrowed unless it has escapes.
-#[derive(serde::Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for Envelope<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(EnvelopeVisitor)
-    }
-}
-
-struct EnvelopeVisitor;
-
-impl<'de> Visitor<'de> for EnvelopeVisitor {
-    type Value = Envelope<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an envelope")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let mut envelope = Envelope::default();
-        while let Some(Name(name)) = members.next_key()? {
-            let member = match &*name {
-                "method" => &mut envelope.method,
-                "parameters" => &mut envelope.parameters,
-                _ => {
-                    members.next_value::<IgnoredAny>()?;
-                    continue;
-                }
-            };
-            if member.replace(members.next_value()?).is_some() {
-                return Err(serde::de::Error::custom("a member of the envelope is there twice"));
-            }
-        }
-        Ok(envelope)
-    }
-}
-
-/// The error for a name that no method has.
-pub(crate) fn unknown_method(name: &str) -> Error {
-    let echo: String = name.chars().take(MAX_NAME_ECHO_CHARS).collect();
-    Error::new(code::UNKNOWN_METHOD.number, format!("Cannot call '{echo}'."))
-}
-
-/// Writes an answer in the form of its endpoint.
-pub(crate) fn encode(endpoint: &Endpoint, answer: CallResult) -> EncodedResponse {
-    let CallResult { outcome, status, mut headers } = answer;
-    match outcome {
-        Ok(body) => {
-            if body.is_some() {
-                headers.entry(CONTENT_TYPE).or_insert(JSON);
-            }
-            EncodedResponse { status, headers, body: body.unwrap_or_default(), error: None }
-        }
-        Err(error) => {
-            let is_status = error.is_transport() || matches!(endpoint, Endpoint::Path { .. });
-            let status = if is_status { error.http_status() } else { StatusCode::OK };
-            encode_error(status, error)
-        }
-    }
-}
-
-/// Writes an error with this status.
-pub(crate) fn encode_error(status: StatusCode, error: Error) -> EncodedResponse {
-    let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, JSON)]);
-    if let Some(seconds) = error.retry_after_seconds() {
-        headers.insert(RETRY_AFTER, seconds.into());
-    }
-    let mut body = format!(r#"{{"error":{{"value":{},"code":{}"#, json!(error.message()), error.code());
-    if let Some(details) = error.details() {
-        body.push_str(&format!(r#","details":{details}"#));
-    }
-    body.push_str("}}");
-    EncodedResponse { status, headers, body: body.into(), error: Some(error) }
-}
-
-/// Writes a result of the server itself.
-pub(crate) fn encode_result(result: &Value) -> EncodedResponse {
-    let body = format!(r#"{{"result":{result}}}"#);
-    EncodedResponse {
-        status: StatusCode::OK,
-        headers: HeaderMap::from_iter([(CONTENT_TYPE, JSON)]),
-        body: body.into(),
-        error: None,
-    }
-}
-
-const JSON: HeaderValue = HeaderValue::from_static("application/json");

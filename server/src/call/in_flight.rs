@@ -1,4 +1,4 @@
-//! A call under way: answered in place while the client waits, and carried on by itself when it does not.
+//! Calls in flight: polled by their connection while the client waits, and as tasks of their own after that.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,72 +11,80 @@ use method_sdk::host::{CallState, StreamingResponse};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::call::codec::EncodedResponse;
+use super::codec::EncodedResponse;
 
-/// The calls of a server that run without a connection waiting for their end.
+/// The calls of a server that run as tasks, because they stream or because their client has disconnected.
 #[derive(Debug, Default)]
 pub(crate) struct DetachedCalls {
     tasks: TaskTracker,
-    /// The server is about to stop: streams are to end.
     closing: CancellationToken,
 }
 
 impl DetachedCalls {
-    /// Resolves `closed()` of every detached call, now and for those to come.
+    /// Resolves `closed()` of all detached calls, including later ones, so that streams end.
     pub(crate) fn close(&self) {
         self.closing.cancel();
         self.tasks.close();
     }
 
-    /// Waits until none is left, once closed.
-    pub(crate) async fn ended(&self) {
+    /// Waits until all detached calls have ended, once [`close`](DetachedCalls::close) has been called.
+    pub(crate) async fn wait(&self) {
         self.tasks.wait().await;
     }
 
-    fn spawn(&self, call_state: Arc<CallState>, mut rest: CallFuture) {
+    fn spawn(&self, call_state: Arc<CallState>, mut call: CallFuture) {
         let closing = self.closing.clone();
         self.tasks.spawn(async move {
             tokio::select! {
-                _ = &mut rest => {}
+                _ = &mut call => {}
                 () = closing.cancelled() => {
                     call_state.close();
-                    rest.await;
+                    call.await;
                 }
             }
         });
+    }
+
+    /// Records that the client of a call has disconnected, and runs its `on_connection_close`.
+    fn disconnect(&self, call_state: &CallState) {
+        if let Some(hook) = call_state.disconnect() {
+            self.tasks.spawn(hook);
+        }
     }
 }
 
 type CallFuture = Pin<Box<dyn Future<Output = EncodedResponse> + Send>>;
 
-/// What a connection gets of a call.
+/// The response of a call.
 pub(crate) enum CallResponse {
-    /// The whole answer.
     Full(EncodedResponse),
-    /// An answer that is being written, by a call that is now detached.
+    /// The method streams its response, and the call has been detached.
     Streaming(StreamingResponse, DisconnectGuard),
 }
 
-/// A call whose client waits. Dropped before its end, the client has gone: the call is carried on, and `on_connection_close` runs.
+/// A call whose client waits for its response.
+///
+/// If it is dropped before the call has ended, the client has disconnected: the call is detached, and `on_connection_close` runs.
 pub(crate) struct InFlightCall {
     call_state: Arc<CallState>,
-    rest: Option<CallFuture>,
-    detached: Arc<DetachedCalls>,
+    /// `None` after the call has ended or been detached.
+    call: Option<CallFuture>,
+    detached_calls: Arc<DetachedCalls>,
 }
 
 impl InFlightCall {
     pub(crate) fn new(
         call_state: Arc<CallState>,
         call: impl Future<Output = EncodedResponse> + Send + 'static,
-        detached: Arc<DetachedCalls>,
+        detached_calls: Arc<DetachedCalls>,
     ) -> Self {
-        InFlightCall { call_state, rest: Some(Box::pin(call)), detached }
+        InFlightCall { call_state, call: Some(Box::pin(call)), detached_calls }
     }
 
-    fn streaming(&self) -> Option<CallResponse> {
+    fn take_streaming(&self) -> Option<CallResponse> {
         let streaming = self.call_state.take_streaming()?;
         let guard =
-            DisconnectGuard { call_state: self.call_state.clone(), detached: self.detached.clone(), has_ended: false };
+            DisconnectGuard { call_state: self.call_state.clone(), detached_calls: self.detached_calls.clone() };
         Some(CallResponse::Streaming(streaming, guard))
     }
 }
@@ -85,21 +93,21 @@ impl Future for InFlightCall {
     type Output = CallResponse;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<CallResponse> {
-        let rest = self.rest.as_mut().expect("a future is not polled after its end");
-        match rest.as_mut().poll(context) {
+        let call = self.call.as_mut().expect("a future is not polled after it is ready");
+        match call.as_mut().poll(context) {
             Poll::Ready(response) => {
-                self.rest = None;
-                Poll::Ready(self.streaming().unwrap_or_else(|| {
-                    self.call_state.finish();
+                self.call = None;
+                Poll::Ready(self.take_streaming().unwrap_or_else(|| {
+                    self.call_state.complete();
                     CallResponse::Full(response)
                 }))
             }
-            Poll::Pending => match self.streaming() {
-                Some(reply) => {
-                    if let Some(rest) = self.rest.take() {
-                        self.detached.spawn(self.call_state.clone(), rest);
+            Poll::Pending => match self.take_streaming() {
+                Some(streaming) => {
+                    if let Some(call) = self.call.take() {
+                        self.detached_calls.spawn(self.call_state.clone(), call);
                     }
-                    Poll::Ready(reply)
+                    Poll::Ready(streaming)
                 }
                 None => Poll::Pending,
             },
@@ -109,54 +117,54 @@ impl Future for InFlightCall {
 
 impl Drop for InFlightCall {
     fn drop(&mut self) {
-        if let Some(rest) = self.rest.take() {
-            client_gone(&self.call_state, &self.detached);
-            self.detached.spawn(self.call_state.clone(), rest);
+        if let Some(call) = self.call.take() {
+            self.detached_calls.disconnect(&self.call_state);
+            self.detached_calls.spawn(self.call_state.clone(), call);
         }
     }
 }
 
-/// Held by the body of a stream: when that is dropped before the end, the client has gone.
+/// Held by the body of a streamed response: dropping it before the response is complete means that the client has disconnected.
 pub(crate) struct DisconnectGuard {
     call_state: Arc<CallState>,
-    detached: Arc<DetachedCalls>,
-    has_ended: bool,
+    detached_calls: Arc<DetachedCalls>,
 }
 
 impl Drop for DisconnectGuard {
     fn drop(&mut self) {
-        if !self.has_ended {
-            client_gone(&self.call_state, &self.detached);
-        }
+        self.detached_calls.disconnect(&self.call_state);
     }
 }
 
-fn client_gone(call_state: &CallState, detached: &DetachedCalls) {
-    if let Some(hook) = call_state.client_gone() {
-        detached.tasks.spawn(hook);
-    }
-}
-
-/// The body of an answer that a method writes by hand.
+/// The body of a streamed response.
 pub(crate) struct StreamBody {
-    pub(crate) streaming: StreamingResponse,
-    pub(crate) guard: DisconnectGuard,
+    streaming: StreamingResponse,
+    guard: DisconnectGuard,
+}
+
+impl StreamBody {
+    pub(crate) fn new(streaming: StreamingResponse, guard: DisconnectGuard) -> Self {
+        StreamBody { streaming, guard }
+    }
 }
 
 impl Stream for StreamBody {
     type Item = Result<Bytes, IncompleteStream>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Some(chunk) = ready!(self.streaming.chunks.poll_recv(context)) else {
-            // It is the method that has ended it, one way or the other, and not the client.
-            self.guard.has_ended = true;
-            return Poll::Ready((!self.guard.call_state.is_finished()).then_some(Err(IncompleteStream)));
-        };
-        Poll::Ready(Some(Ok(chunk)))
+        if let Some(chunk) = ready!(self.streaming.chunks.poll_recv(context)) {
+            return Poll::Ready(Some(Ok(chunk)));
+        }
+        // The method has ended the response. If it failed, the client gets an error, and the guard has no disconnect to report.
+        let call_state = &self.guard.call_state;
+        let is_complete = call_state.is_complete();
+        call_state.complete();
+        Poll::Ready((!is_complete).then_some(Err(IncompleteStream)))
     }
 }
 
-/// The method failed in mid-stream: the connection is cut, so that the client does not take what it has for the whole.
+/// The error of a streamed response whose method failed: the connection is aborted, so that the client does not take the chunks it has
+/// for the whole response.
 #[derive(Debug, thiserror::Error)]
-#[error("the method failed after it had begun to write its answer")]
+#[error("the method failed after it had begun to stream its response")]
 pub(crate) struct IncompleteStream;

@@ -120,7 +120,7 @@ async fn serve(
         drain_timeout: config.drain_timeout.min(LONGEST_DRAIN),
         ..config
     };
-    let server = Server::with_table(table, config.clone(), Passwords::params(), Arc::new(lines))
+    let server = Server::with_methods(table, config.clone(), Passwords::params(), Arc::new(lines))
         .await
         .map_err(|error| error.to_string())?;
     // The socket stays open when the server ends, for the one that takes its place.

@@ -1,4 +1,4 @@
-//! One connection: which protocol it speaks, its time limits, and its end.
+//! One connection: its protocol, its timeouts and its end.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -18,21 +18,27 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tower_service::Service as _;
 
-use crate::transport::guard::{ConnectionState, GuardedBody, MAX_CALLS, RequestGuard, Shutdown};
-use crate::transport::http::{self, AppState};
-use crate::transport::limits::ConnectionPermit;
+use super::guard::{ConnectionState, GuardedBody, MAX_CALLS, RequestGuard};
+use super::http;
+use super::limits::ConnectionPermit;
+use super::shutdown::Shutdown;
+use crate::state::AppState;
 
-/// The bytes that an HTTP/2 client with prior knowledge begins with (RFC 9113, 3.4).
+/// The first bytes of an HTTP/2 connection with prior knowledge (RFC 9113, 3.4).
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Bytes of an HTTP/1.1 request's head, and of an HTTP/2 request's headers.
+/// The largest head of an HTTP/1.1 request, and the largest header list of an HTTP/2 request, in bytes.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 const MAX_HTTP2_HEADER_BYTES: u32 = 16 * 1024;
 
-/// A connection that was opened just before the end gets this long to send the first byte of its request.
-const LATE_FIRST_BYTE: Duration = Duration::from_millis(500);
+/// The time for the first byte of a connection that was opened just before the server closes.
+const LATE_FIRST_BYTE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Serves a connection to its end.
+/// The bounds of the pause between two looks at an incomplete HTTP/2 preface.
+const MIN_PREFACE_PAUSE: Duration = Duration::from_millis(5);
+const MAX_PREFACE_PAUSE: Duration = Duration::from_millis(500);
+
+/// Serves a connection until it ends.
 pub(crate) async fn serve_connection(
     stream: TcpStream,
     peer: IpAddr,
@@ -43,10 +49,10 @@ pub(crate) async fn serve_connection(
     let config = &state.config;
     let late = async {
         shutdown.closing.cancelled().await;
-        sleep(LATE_FIRST_BYTE).await;
+        sleep(LATE_FIRST_BYTE_TIMEOUT).await;
     };
     let is_http2 = tokio::select! {
-        first = timeout(config.first_byte_timeout, sniff_http2(&stream)) => match first {
+        sniffed = timeout(config.first_byte_timeout, sniff_http2(&stream)) => match sniffed {
             Ok(Ok(is_http2)) => is_http2,
             _ => return,
         },
@@ -55,7 +61,7 @@ pub(crate) async fn serve_connection(
 
     let idle_timeout = config.idle_timeout;
     let mut stream = TimeoutStream::new(stream);
-    // A client that takes nothing for so long is not reading its answer.
+    // A client that accepts no byte for this long is not reading its response.
     stream.set_write_timeout(Some(idle_timeout));
     let io = TokioIo::new(Box::pin(stream));
     let connection_state = ConnectionState::new(peer, shutdown.clone(), permit);
@@ -63,17 +69,17 @@ pub(crate) async fn serve_connection(
     let service = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
         let guard = RequestGuard::new(request.version(), connection_state.clone());
         request.extensions_mut().insert(guard.clone());
-        // CONNECT names no path, and warp panics without one.
+        // The URI of a CONNECT request has no path, and warp panics without one.
         if request.uri().path_and_query().is_none() {
             *request.uri_mut() = Uri::from_static("/");
         }
-        let answer = warp.clone().call(request);
+        let response = warp.clone().call(request);
         async move {
-            let mut answer = answer.await?;
+            let mut response = response.await?;
             if guard.version < Version::HTTP_2 && guard.is_draining() {
-                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok::<_, Infallible>(answer.map(|body| GuardedBody { body, _guard: guard }))
+            Ok::<_, Infallible>(response.map(|body| GuardedBody { body, _guard: guard }))
         }
     });
 
@@ -83,77 +89,80 @@ pub(crate) async fn serve_connection(
             .max_concurrent_streams(MAX_CALLS)
             .max_header_list_size(MAX_HTTP2_HEADER_BYTES)
             .serve_connection(io, service);
-        let leave = async {
+        let shutdown = async {
             tokio::select! {
                 () = shutdown.draining.cancelled() => {}
                 () = idle(&connection_state, idle_timeout) => {}
             }
         };
-        let give_up = idle(&connection_state, idle_timeout);
-        drive(connection, leave, |connection| connection.graceful_shutdown(), give_up).await;
+        let abort = idle(&connection_state, idle_timeout);
+        drive(connection, shutdown, |connection| connection.graceful_shutdown(), abort).await;
     } else {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(idle_timeout)
             .max_buf_size(MAX_HEAD_BYTES)
             .serve_connection(io, service);
-        let give_up = std::future::pending();
-        drive(connection, shutdown.closing.cancelled(), |connection| connection.graceful_shutdown(), give_up).await;
+        let abort = std::future::pending();
+        drive(connection, shutdown.closing.cancelled(), |connection| connection.graceful_shutdown(), abort).await;
     }
 }
 
-/// Drives a connection to its end, asks it to end when `leave` resolves, and drops it when `give_up` does after that.
+/// Drives a connection until it ends. Shuts it down gracefully when `shutdown` resolves, and aborts it if `abort` resolves after that.
 async fn drive<C: Future<Output = hyper::Result<()>>>(
     connection: C,
-    leave: impl Future<Output = ()>,
+    shutdown: impl Future<Output = ()>,
     shut_down: impl FnOnce(Pin<&mut C>),
-    give_up: impl Future<Output = ()>,
+    abort: impl Future<Output = ()>,
 ) {
     tokio::pin!(connection);
-    // A connection whose first request has just come is to have read it before it is asked to end.
-    let mut ended = tokio::select! {
+    // `biased`: a request that has just arrived is read before the connection shuts down.
+    let mut end = tokio::select! {
         biased;
-        ended = connection.as_mut() => Some(ended),
-        () = leave => None,
+        end = connection.as_mut() => Some(end),
+        () = shutdown => None,
     };
-    if ended.is_none() {
+    if end.is_none() {
         shut_down(connection.as_mut());
-        ended = tokio::select! {
-            ended = connection => Some(ended),
-            () = give_up => None,
+        end = tokio::select! {
+            end = connection => Some(end),
+            () = abort => None,
         };
     }
-    if let Some(Err(error)) = ended {
-        tracing::debug!("connection: {error}");
+    if let Some(Err(error)) = end {
+        tracing::debug!("connection error: {error}");
     }
 }
 
-/// Whether the first bytes are HTTP/2's. They stay in the socket.
+/// Returns `true` if the connection begins with the HTTP/2 preface. The bytes stay in the socket.
 async fn sniff_http2(stream: &TcpStream) -> io::Result<bool> {
-    let mut first = [0; HTTP2_PREFACE.len()];
-    let mut wait = Duration::from_millis(5);
+    let mut buffer = [0; HTTP2_PREFACE.len()];
+    let mut pause = MIN_PREFACE_PAUSE;
     loop {
-        let length = stream.peek(&mut first).await?;
+        let length = stream.peek(&mut buffer).await?;
         if length == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        if first[..length] != HTTP2_PREFACE[..length] || length == HTTP2_PREFACE.len() {
-            return Ok(length == HTTP2_PREFACE.len() && first == *HTTP2_PREFACE);
+        if !HTTP2_PREFACE.starts_with(&buffer[..length]) {
+            return Ok(false);
         }
-        // A part of the preface: peeking again would give the same part at once.
-        sleep(wait).await;
-        wait = (wait * 2).min(Duration::from_millis(500));
+        if length == HTTP2_PREFACE.len() {
+            return Ok(true);
+        }
+        // Part of the preface: peeking again without a pause would return the same part.
+        sleep(pause).await;
+        pause = (pause * 2).min(MAX_PREFACE_PAUSE);
     }
 }
 
-/// Resolves when a connection has had nothing to do for the whole of `limit`.
+/// Resolves when a connection has been inactive for all of `limit`.
 async fn idle(connection: &ConnectionState, limit: Duration) {
-    // Looks at ten moments in each period: HTTP/2 has no timer of its own for this.
+    // Checks ten times in each period: hyper has no idle timer for HTTP/2.
     let step = (limit / 10).max(Duration::from_millis(1));
     let mut idle_since = Instant::now();
     while idle_since.elapsed() < limit {
         sleep_until(Instant::now() + step).await;
-        if connection.is_at_work() {
+        if connection.is_active() {
             idle_since = Instant::now();
         }
     }

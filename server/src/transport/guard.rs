@@ -1,4 +1,4 @@
-//! What a request knows of its connection, and how long it keeps that at work.
+//! The requests of one connection: each keeps the connection active until its response is sent and its call has ended.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -8,75 +8,66 @@ use std::task::{Context, Poll};
 
 use http::Version;
 use hyper::body::{Body, Frame, SizeHint};
-use tokio_util::sync::CancellationToken;
 
-use crate::transport::limits::ConnectionPermit;
+use super::limits::ConnectionPermit;
+use super::shutdown::Shutdown;
 
-/// Calls of one connection that may go on at once, and so the HTTP/2 streams that it may open.
+/// The number of calls that one connection may run at the same time, which is also its number of HTTP/2 streams.
 pub(crate) const MAX_CALLS: u32 = 128;
 
-/// How a server ends: first it says that it is leaving, then it closes.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Shutdown {
-    /// Answers say `connection: close`, and `/readyz` says no.
-    pub(crate) draining: CancellationToken,
-    /// Nothing new is accepted; connections end with what they have under way.
-    pub(crate) closing: CancellationToken,
-}
-
-/// What the requests of one connection share. It outlives the connection as long as one of its calls goes on: a client that leaves
-/// does not get its place back before that.
+/// The state that the requests of one connection share.
+///
+/// It outlives the connection while one of its calls runs, so that a client that disconnects does not free its connection slot early.
 pub(crate) struct ConnectionState {
     peer: IpAddr,
     shutdown: Shutdown,
-    at_work: AtomicUsize,
+    active_requests: AtomicUsize,
     _permit: ConnectionPermit,
 }
 
 impl ConnectionState {
     pub(crate) fn new(peer: IpAddr, shutdown: Shutdown, permit: ConnectionPermit) -> Arc<Self> {
-        Arc::new(ConnectionState { peer, shutdown, at_work: AtomicUsize::new(0), _permit: permit })
+        Arc::new(ConnectionState { peer, shutdown, active_requests: AtomicUsize::new(0), _permit: permit })
     }
 
-    /// Whether any request is being answered, or any call of the connection goes on.
-    pub(crate) fn is_at_work(&self) -> bool {
-        self.at_work.load(Ordering::Relaxed) > 0
+    /// Returns `true` while a response is being sent or a call of the connection is running.
+    pub(crate) fn is_active(&self) -> bool {
+        self.active_requests.load(Ordering::Relaxed) > 0
     }
 }
 
-/// What a request knows of its connection. As long as it lives, the connection is at work: until the last byte of the answer, and until
-/// the end of the call.
+/// Keeps the connection of one request active; held by the request, its call and its response body.
 pub(crate) struct RequestGuard {
     pub(crate) version: Version,
-    /// More calls of this connection go on than it may have: those of HTTP/2 streams that the client has reset count too.
-    pub(crate) is_one_too_many: bool,
+    /// The connection runs more calls than it may. Calls of HTTP/2 streams that the client has reset count too.
+    pub(crate) exceeds_call_limit: bool,
     connection: Arc<ConnectionState>,
 }
 
 impl RequestGuard {
-    /// The address at the other end of the socket.
+    pub(crate) fn new(version: Version, connection: Arc<ConnectionState>) -> Arc<Self> {
+        let other_requests = connection.active_requests.fetch_add(1, Ordering::Relaxed);
+        Arc::new(RequestGuard { version, exceeds_call_limit: other_requests >= MAX_CALLS as usize, connection })
+    }
+
+    /// Returns the remote address of the socket.
     pub(crate) fn peer(&self) -> IpAddr {
         self.connection.peer
     }
 
-    /// Whether the server is about to stop.
+    /// Returns `true` once the server is shutting down.
     pub(crate) fn is_draining(&self) -> bool {
         self.connection.shutdown.draining.is_cancelled()
-    }
-
-    pub(crate) fn new(version: Version, connection: Arc<ConnectionState>) -> Arc<Self> {
-        let others = connection.at_work.fetch_add(1, Ordering::Relaxed);
-        Arc::new(RequestGuard { version, is_one_too_many: others >= MAX_CALLS as usize, connection })
     }
 }
 
 impl Drop for RequestGuard {
     fn drop(&mut self) {
-        self.connection.at_work.fetch_sub(1, Ordering::Relaxed);
+        self.connection.active_requests.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// The body of an answer, which keeps its connection at work.
+/// A response body that keeps its connection active.
 pub(crate) struct GuardedBody<B> {
     pub(crate) body: B,
     pub(crate) _guard: Arc<RequestGuard>,

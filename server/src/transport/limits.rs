@@ -1,4 +1,4 @@
-//! Connections that may be open at once: so many in all, and so many from one address.
+//! The number of connections that may be open at the same time: in total, and per client address.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -6,63 +6,67 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::http::forwarded;
 use crate::config::Config;
-use crate::transport::http::forwarded;
 
-/// The places of a server.
+/// The number of open connections of each address.
+type ConnectionCounts = Mutex<HashMap<IpAddr, u32>>;
+
+/// Limits the connections of a server.
 pub(crate) struct ConnectionLimiter {
-    all: Arc<Semaphore>,
-    taken: Arc<Mutex<HashMap<IpAddr, u32>>>,
+    slots: Arc<Semaphore>,
+    per_address: Arc<ConnectionCounts>,
 }
 
-/// A connection's place, given back when it is dropped.
+/// The right to keep one connection open; dropping it frees its slot.
 pub(crate) struct ConnectionPermit {
-    address: Option<IpAddr>,
-    taken: Arc<Mutex<HashMap<IpAddr, u32>>>,
-    _permit: OwnedSemaphorePermit,
+    /// The address that the connection is counted for, and the counts.
+    counted: Option<(IpAddr, Arc<ConnectionCounts>)>,
+    _slot: OwnedSemaphorePermit,
 }
 
 impl ConnectionLimiter {
     pub(crate) fn new(config: &Config) -> Self {
-        ConnectionLimiter { all: Arc::new(Semaphore::new(config.max_connections as usize)), taken: Arc::default() }
+        ConnectionLimiter {
+            slots: Arc::new(Semaphore::new(config.max_connections as usize)),
+            per_address: Arc::default(),
+        }
     }
 
-    /// Waits until there is room for one more connection, from wherever.
+    /// Waits for a free connection slot.
     pub(crate) async fn acquire(&self) -> OwnedSemaphorePermit {
-        self.all.clone().acquire_owned().await.expect("the semaphore is never closed")
+        self.slots.clone().acquire_owned().await.expect("the semaphore is never closed")
     }
 
-    /// The place of a connection from this address; `None` if it has as many as it may have.
+    /// Admits a connection from `address` to the slot, or returns `None` if the address has reached its limit.
     pub(crate) fn admit(
         &self,
         address: IpAddr,
-        permit: OwnedSemaphorePermit,
+        slot: OwnedSemaphorePermit,
         config: &Config,
     ) -> Option<ConnectionPermit> {
-        let taken = self.taken.clone();
         // All clients behind a trusted proxy share its address.
         if forwarded::is_trusted(address, &config.trusted_proxies) {
-            return Some(ConnectionPermit { address: None, taken, _permit: permit });
+            return Some(ConnectionPermit { counted: None, _slot: slot });
         }
-        let mut counts = taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.per_address.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(address).or_default();
         if *count >= config.max_connections_per_address {
             return None;
         }
         *count += 1;
-        drop(counts);
-        Some(ConnectionPermit { address: Some(address), taken, _permit: permit })
+        Some(ConnectionPermit { counted: Some((address, self.per_address.clone())), _slot: slot })
     }
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let Some(address) = self.address else { return };
-        let mut counts = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&address) {
+        let Some((address, counts)) = &self.counted else { return };
+        let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(address) {
             *count -= 1;
             if *count == 0 {
-                counts.remove(&address);
+                counts.remove(address);
             }
         }
     }

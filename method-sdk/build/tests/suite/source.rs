@@ -50,7 +50,7 @@ fn an_async_method_has_a_marker_a_wrapper_a_hook_and_a_row() {
     syn::parse_file(&source).unwrap();
     let expected = [
         "pub(super) enum account·login {}",
-        "pub(super) fn account·login<'a>(h: &'a mut g::Handler, p: g::RawParams<'a>) -> g::MethodFuture<'a> { \
+        "pub(super) fn account·login<'a>(h: &'a mut g::Handler, p: &'a g::RawParams) -> g::MethodFuture<'a> { \
          ::std::boxed::Box::pin(async move { g::encode_answer::<n::account·login, _>(g::into_result::<n::account·login, _, _>(\
          g::assert_send(crate::account::login::invoke(h, g::params::<n::account·login, _>(p)?)).await)) }) }",
         "pub(super) fn account·login·closed(c: g::ClosedCall) -> g::HookFuture { \
@@ -71,7 +71,7 @@ fn a_sync_method_is_called_in_place() {
     let source = tree(&[("greet.rs", SYNC)]).source(None);
     let expected = [
         "pub(super) enum greet· {}",
-        "pub(super) fn greet·(h: &mut g::Handler, p: g::RawParams<'_>) -> g::MethodResult { g::encode_answer::<n::greet·, _>(\
+        "pub(super) fn greet·(h: &mut g::Handler, p: &g::RawParams) -> g::MethodResult { g::encode_answer::<n::greet·, _>(\
          g::into_result::<n::greet·, _, _>(crate::greet::invoke(h, g::params::<n::greet·, _>(p)?))) }",
         "::method_sdk::Method { name: \"greet\", file: \"methods/greet.rs\", description: \"\", authenticated: false, get: false, \
          timeout_seconds: ::std::option::Option::None, invoke: g::Invoke::Sync(greet·), on_connection_close: ::std::option::Option::None },",

@@ -1,4 +1,4 @@
-//! Browsers of strangers: which pages' scripts may call (CORS), by exact origin.
+//! Cross-origin requests (CORS): the exact origins whose scripts may call from a browser.
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -6,31 +6,31 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue};
 
-/// The origin of a request, if it is one of those allowed.
-pub(crate) fn allowed(headers: &HeaderMap, origins: &[String]) -> Option<HeaderValue> {
-    let origin = headers.get(ORIGIN)?;
-    origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()).then(|| origin.clone())
+/// Returns the origin of a request if it is allowed.
+pub(crate) fn allowed_origin<'a>(request: &'a HeaderMap, allow_origins: &[String]) -> Option<&'a HeaderValue> {
+    let origin = request.get(ORIGIN)?;
+    allow_origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()).then_some(origin)
 }
 
-/// Whether a request with the method OPTIONS asks what a script may do.
-pub(crate) fn is_preflight(headers: &HeaderMap) -> bool {
-    headers.contains_key(ORIGIN) && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+/// Returns `true` if an OPTIONS request is a preflight.
+pub(crate) fn is_preflight(request: &HeaderMap) -> bool {
+    request.contains_key(ORIGIN) && request.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// Marks an answer, if any origins are allowed at all: a cache must know that it depends on the origin.
-pub(crate) fn apply(answer: &mut HeaderMap, origin: Option<HeaderValue>, origins: &[String]) {
-    if origins.is_empty() {
+/// Adds the CORS headers to a response. If any origin is allowed, `Vary` tells caches that responses depend on the origin.
+pub(crate) fn apply(response: &mut HeaderMap, request: &HeaderMap, allow_origins: &[String]) {
+    if allow_origins.is_empty() {
         return;
     }
-    answer.append(VARY, HeaderValue::from_static("Origin"));
-    if let Some(origin) = origin {
-        answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-hmac, x-request-id"));
+    response.append(VARY, HeaderValue::from_static("Origin"));
+    if let Some(origin) = allowed_origin(request, allow_origins) {
+        response.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        response.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-hmac, x-request-id"));
     }
 }
 
-/// What a preflight of an allowed origin is told.
-pub(crate) fn preflight() -> HeaderMap {
+/// Returns the headers of the response to a preflight of an allowed origin.
+pub(crate) fn preflight_headers() -> HeaderMap {
     HeaderMap::from_iter([
         (ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST")),
         (ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("content-type, x-hmac, x-request-id, x-session-id")),

@@ -1,12 +1,12 @@
-//! Who is at the other end of a connection: the socket's address, or the one that a trusted proxy names.
+//! The client's address: that of the socket, or the one that a trusted proxy reports.
 
 use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 
-/// The client's address. `X-Forwarded-For` is believed as far as trusted proxies wrote it: it is walked from the right, and the first address
-/// that is not a trusted proxy's is the client's.
+/// Returns the client's address. `X-Forwarded-For` is read from the right as long as the addresses are those of trusted proxies; the first
+/// other address is the client's.
 pub(crate) fn client_ip(socket: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let mut address = socket.to_canonical();
     if trusted.is_empty() {
@@ -17,15 +17,15 @@ pub(crate) fn client_ip(socket: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) 
         if !is_trusted(address, trusted) {
             break;
         }
-        // What is not an address ends the walk: nothing further left can be believed.
-        let named = std::str::from_utf8(hop).ok().and_then(|hop| hop.trim().parse::<IpAddr>().ok());
-        let Some(named) = named else { break };
-        address = named.to_canonical();
+        // A hop that is not an address ends the search: nothing to its left can be trusted.
+        let forwarded_for = std::str::from_utf8(hop).ok().and_then(|hop| hop.trim().parse::<IpAddr>().ok());
+        let Some(forwarded_for) = forwarded_for else { break };
+        address = forwarded_for.to_canonical();
     }
     address
 }
 
-/// Whether an address is that of a trusted proxy.
+/// Returns `true` if an address is that of a trusted proxy.
 pub(crate) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     let address = address.to_canonical();
     trusted.iter().any(|network| network.contains(&address))
@@ -35,7 +35,7 @@ pub(crate) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
 mod tests {
     use super::*;
 
-    fn seen(socket: &str, forwarded: &[&str], trusted: &[&str]) -> String {
+    fn client_of(socket: &str, forwarded: &[&str], trusted: &[&str]) -> String {
         let mut headers = HeaderMap::new();
         for call_state in forwarded {
             headers.append("x-forwarded-for", HeaderValue::from_bytes(call_state.as_bytes()).unwrap());
@@ -45,26 +45,26 @@ mod tests {
     }
 
     #[test]
-    fn without_trusted_proxies_the_header_is_not_looked_at() {
-        assert_eq!(seen("192.0.2.1", &["198.51.100.7"], &[]), "192.0.2.1");
+    fn without_trusted_proxies_the_header_is_ignored() {
+        assert_eq!(client_of("192.0.2.1", &["198.51.100.7"], &[]), "192.0.2.1");
     }
 
     #[test]
-    fn a_client_cannot_name_itself() {
-        assert_eq!(seen("192.0.2.1", &["198.51.100.7"], &["10.0.0.0/8"]), "192.0.2.1");
-        assert_eq!(seen("10.0.0.1", &["1.1.1.1, 198.51.100.7"], &["10.0.0.0/8"]), "198.51.100.7");
+    fn a_client_cannot_choose_its_address() {
+        assert_eq!(client_of("192.0.2.1", &["198.51.100.7"], &["10.0.0.0/8"]), "192.0.2.1");
+        assert_eq!(client_of("10.0.0.1", &["1.1.1.1, 198.51.100.7"], &["10.0.0.0/8"]), "198.51.100.7");
     }
 
     #[test]
-    fn several_proxies_and_several_header_lines_are_walked_from_the_right() {
-        assert_eq!(seen("10.0.0.1", &["6.6.6.6", "198.51.100.7, 10.0.0.2"], &["10.0.0.0/8"]), "198.51.100.7");
+    fn several_proxies_and_several_header_lines_are_read_from_the_right() {
+        assert_eq!(client_of("10.0.0.1", &["6.6.6.6", "198.51.100.7, 10.0.0.2"], &["10.0.0.0/8"]), "198.51.100.7");
     }
 
     #[test]
-    fn what_is_not_an_address_ends_the_walk() {
-        assert_eq!(seen("10.0.0.1", &["198.51.100.7, unknown"], &["10.0.0.0/8"]), "10.0.0.1");
-        assert_eq!(seen("10.0.0.1", &["6.6.6.6", "\u{e9}, 198.51.100.7"], &["10.0.0.0/8"]), "198.51.100.7");
-        assert_eq!(seen("10.0.0.1", &["6.6.6.6, \u{e9}"], &["10.0.0.0/8"]), "10.0.0.1");
-        assert_eq!(seen("::ffff:10.0.0.1", &["198.51.100.7"], &["10.0.0.0/8"]), "198.51.100.7");
+    fn a_hop_that_is_not_an_address_ends_the_search() {
+        assert_eq!(client_of("10.0.0.1", &["198.51.100.7, unknown"], &["10.0.0.0/8"]), "10.0.0.1");
+        assert_eq!(client_of("10.0.0.1", &["6.6.6.6", "\u{e9}, 198.51.100.7"], &["10.0.0.0/8"]), "198.51.100.7");
+        assert_eq!(client_of("10.0.0.1", &["6.6.6.6, \u{e9}"], &["10.0.0.0/8"]), "10.0.0.1");
+        assert_eq!(client_of("::ffff:10.0.0.1", &["198.51.100.7"], &["10.0.0.0/8"]), "198.51.100.7");
     }
 }

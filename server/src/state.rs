@@ -1,0 +1,16 @@
+//! The state that all requests of a server share.
+
+use std::sync::Arc;
+
+use crate::call::Dispatcher;
+use crate::call::in_flight::DetachedCalls;
+use crate::config::Config;
+use crate::transport::http::request::RequestIds;
+
+/// The configuration, the methods and accounts behind the dispatcher, and the calls in flight.
+pub(crate) struct AppState {
+    pub(crate) config: Config,
+    pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) detached_calls: Arc<DetachedCalls>,
+    pub(crate) request_ids: RequestIds,
+}

@@ -1,0 +1,54 @@
+//! The head of a request, and request ids.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::{HeaderMap, Method};
+use method_sdk::host::RequestInfo;
+
+/// The header of a request id, in requests and responses.
+pub(crate) const REQUEST_ID: &str = "x-request-id";
+
+/// The longest request id that is accepted from a client, in bytes.
+const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// A request whose body has not been read.
+pub(crate) struct RequestHead<'a> {
+    pub(crate) http_method: Method,
+    pub(crate) path: &'a str,
+    /// The query string, without its `?`; empty if there is none.
+    pub(crate) query: String,
+    pub(crate) info: Arc<RequestInfo>,
+}
+
+/// Assigns request ids: a random number drawn at the server's start, and a counter.
+pub(crate) struct RequestIds {
+    start: u64,
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    /// # Errors
+    /// Returns an error if the operating system provides no random bytes.
+    pub(crate) fn new() -> Result<Self, getrandom::Error> {
+        Ok(RequestIds { start: getrandom::u64()?, next: AtomicU64::new(1) })
+    }
+
+    /// Creates the information that server, log and method share of a request. The request keeps its own id if that is a valid one.
+    pub(crate) fn assign(&self, headers: HeaderMap, peer: IpAddr) -> Arc<RequestInfo> {
+        let from_client = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| is_valid(id));
+        let id = from_client.map_or_else(|| self.next_id(), str::to_owned);
+        Arc::new(RequestInfo::new(id, peer, headers))
+    }
+
+    fn next_id(&self) -> String {
+        format!("{:016x}-{:x}", self.start, self.next.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Returns `true` for 1 to 128 ASCII letters, digits, dots, underscores and hyphens.
+fn is_valid(id: &str) -> bool {
+    let is_valid_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=MAX_REQUEST_ID_BYTES).contains(&id.len()) && id.bytes().all(is_valid_byte)
+}

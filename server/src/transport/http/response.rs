@@ -1,0 +1,72 @@
+//! The responses of the server: of calls, health checks, preflights, and requests that are not calls.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use method_sdk::host::RequestInfo;
+use method_sdk::{Error, code};
+use warp::reply::{Reply as _, Response};
+
+use super::cors;
+use super::request::REQUEST_ID;
+use crate::call::codec::{self, EncodedResponse};
+use crate::call::in_flight::{CallResponse, StreamBody};
+use crate::state::AppState;
+use crate::transport::guard::RequestGuard;
+
+/// Converts a response to warp's, and adds the headers of every response: the request id and CORS.
+pub(crate) fn into_http(response: CallResponse, info: &RequestInfo, allow_origins: &[String]) -> Response {
+    let mut response = match response {
+        CallResponse::Full(response) => {
+            let body = warp::http::Response::new(response.body).into_response();
+            with_head(body, response.status, response.headers)
+        }
+        CallResponse::Streaming(mut streaming, guard) => {
+            let (status, headers) = (streaming.status, std::mem::take(&mut streaming.headers));
+            with_head(warp::reply::stream(StreamBody::new(streaming, guard)).into_response(), status, headers)
+        }
+    };
+    cors::apply(response.headers_mut(), &info.headers, allow_origins);
+    let id = HeaderValue::try_from(info.id.as_str()).expect("a request id has letters, digits, '.', '_' and '-'");
+    response.headers_mut().insert(REQUEST_ID, id);
+    response
+}
+
+/// The response to a request that is not a call: the error with its own HTTP status.
+pub(crate) fn error(error: Error) -> EncodedResponse {
+    codec::encode_error(error.http_status(), error)
+}
+
+/// The response of `/livez`.
+pub(crate) fn alive() -> EncodedResponse {
+    codec::encode_result("alive")
+}
+
+/// The response of `/readyz`: 503 while the server is shutting down or its database does not respond.
+pub(crate) async fn readiness(state: &AppState, guard: &RequestGuard) -> EncodedResponse {
+    let error = if guard.is_draining() {
+        Error::unavailable("the server is shutting down")
+    } else {
+        match state.dispatcher.accounts.store().ping().await {
+            Ok(()) => return codec::encode_result("ready"),
+            Err(error) => error,
+        }
+    };
+    tracing::warn!("not ready: {error}");
+    codec::encode_error(StatusCode::SERVICE_UNAVAILABLE, code::SERVICE_UNAVAILABLE.into())
+}
+
+/// The response to a CORS preflight of an allowed origin.
+pub(crate) fn preflight() -> EncodedResponse {
+    EncodedResponse {
+        status: StatusCode::NO_CONTENT,
+        headers: cors::preflight_headers(),
+        body: Bytes::new(),
+        error: None,
+    }
+}
+
+fn with_head(mut response: Response, status: StatusCode, headers: HeaderMap) -> Response {
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}

@@ -1,0 +1,81 @@
+//! Routing: from the head of a request to the call, health check or preflight that it asks for.
+
+use http::header::{ALLOW, HOST};
+use http::{HeaderValue, Method, Version};
+use method_sdk::{Error, code};
+
+use super::cors;
+use super::request::RequestHead;
+use crate::call::Endpoint;
+use crate::state::AppState;
+use crate::transport::guard::RequestGuard;
+
+/// The destination of a request.
+pub(crate) enum Route {
+    Call(Endpoint),
+    /// `GET /livez`
+    Liveness,
+    /// `GET /readyz`
+    Readiness,
+    /// A CORS preflight of an allowed origin.
+    Preflight,
+}
+
+/// Routes a request by its head. The route of a method URL holds the method.
+///
+/// # Errors
+/// - 1015 (Malformed request): an HTTP/1.1 request without exactly one `Host` header.
+/// - 1016 (Service unavailable): the connection runs too many calls.
+/// - 1020 (Method not allowed): the path does not accept the HTTP method. The error has an `Allow` header.
+/// - The errors of the method table, if the HTTP method is not POST or GET: without a method nothing is allowed.
+pub(crate) async fn route(state: &AppState, request: &RequestHead<'_>, guard: &RequestGuard) -> Result<Route, Error> {
+    let RequestHead { http_method, path, info, .. } = request;
+    if guard.exceeds_call_limit {
+        return Err(code::SERVICE_UNAVAILABLE.into());
+    }
+    // RFC 9112, 3.2 requires 400; hyper accepts these requests.
+    if guard.version == Version::HTTP_11 && info.headers.get_all(HOST).iter().count() != 1 {
+        return Err(code::MALFORMED_REQUEST.into());
+    }
+    let is_preflight = http_method == Method::OPTIONS && cors::is_preflight(&info.headers);
+    if is_preflight && cors::allowed_origin(&info.headers, &state.config.allow_origins).is_some() {
+        return Ok(Route::Preflight);
+    }
+    match *path {
+        "/livez" | "/readyz" if http_method != Method::GET && http_method != Method::HEAD => {
+            Err(method_not_allowed("GET, HEAD"))
+        }
+        "/livez" => Ok(Route::Liveness),
+        "/readyz" => Ok(Route::Readiness),
+        "/" if http_method == Method::POST => Ok(Route::Call(Endpoint::Rpc)),
+        "/" => Err(method_not_allowed("POST")),
+        _ => Ok(Route::Call(method_url(state, request).await?)),
+    }
+}
+
+/// Finds the method of a URL. An unknown method is an error of the call and not of the route, because the caller is authenticated first.
+async fn method_url(state: &AppState, request: &RequestHead<'_>) -> Result<Endpoint, Error> {
+    let method = state.dispatcher.methods.find(&method_name(request.path)).await;
+    if request.http_method == Method::POST {
+        return Ok(Endpoint::Path { method, query: None });
+    }
+    let is_get = request.http_method == Method::GET;
+    match method {
+        Ok(found) if is_get && found.method.get => {
+            Ok(Endpoint::Path { method, query: Some(request.query.as_str().into()) })
+        }
+        Ok(found) => Err(method_not_allowed(if found.method.get { "GET, POST" } else { "POST" })),
+        Err(error) if is_get => Ok(Endpoint::Path { method: Err(error), query: None }),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns the method name of a path: `/a/b/c` or `/a.b.c`. Any other spelling is returned as it is, and is no method's name.
+fn method_name(path: &str) -> String {
+    let name = path.strip_prefix('/').unwrap_or(path);
+    if name.contains('.') { name.to_owned() } else { name.replace('/', ".") }
+}
+
+fn method_not_allowed(allow: &'static str) -> Error {
+    Error::from(code::METHOD_NOT_ALLOWED).with_header(ALLOW, HeaderValue::from_static(allow))
+}
