@@ -1,4 +1,4 @@
-//! The log: one line per call, and what else the server has to say. Never parameters, passwords, session ids or keys.
+//! The log: one line for each request, and the server's own events. Never parameters, passwords, session ids or keys.
 
 use std::io::{BufWriter, IsTerminal};
 use std::net::IpAddr;
@@ -15,55 +15,54 @@ use tracing_subscriber::fmt::format::{DefaultFields, Format};
 use crate::call::codec::EncodedResponse;
 use crate::config::{Config, LogFormat, LogLevel};
 
-/// Bytes of a client's own text that go into the log.
+/// The most bytes of a client's own text in a line.
 const MAX_TEXT_BYTES: usize = 256;
 
-/// Bytes of a cause that go into the log.
+/// The most bytes of an error's cause in a line.
 const MAX_CAUSE_BYTES: usize = 1024;
 
-/// Bytes of the log that are written at once at most.
+/// The most bytes of a single write.
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// The target of the events that are requests: only the server emits events with this target.
 const ACCESS: &str = "simpleapi::access";
 
-/// The message of a panic's event.
-pub(crate) const PANIC: &str = "panic";
+/// The target of the events that are panics.
+pub(crate) const PANIC: &str = "simpleapi::panic";
 
-/// Sends the log to standard error, from a thread of its own; what is not yet written is when the guard is dropped.
+/// Sends the log to standard error in the configured format.
+///
+/// Dropping the guard writes what is still queued.
 pub(crate) fn init(config: &Config) -> WorkerGuard {
-    let (subscriber, guard) = subscriber(config);
+    let (writer, guard) = stderr_writer();
+    let subscriber = subscriber(config, writer);
     let is_terminal = std::io::stderr().is_terminal();
-    let pretty = match config.log_format {
+    let is_pretty = match config.log_format {
         LogFormat::Auto => is_terminal,
         LogFormat::Pretty => true,
         LogFormat::Json => false,
     };
-    if pretty {
-        begin(subscriber.with_ansi(is_terminal).compact().finish());
+    if is_pretty {
+        install(subscriber.with_ansi(is_terminal).compact().finish());
     } else {
-        begin(subscriber.json().flatten_event(true).finish());
+        install(subscriber.json().flatten_event(true).finish());
     }
     guard
 }
 
-/// The same for a developer, who reads it: JSON only if that is asked for.
-#[cfg(feature = "dev")]
-pub(crate) fn init_for_development(config: &Config, lines: crate::dev::DevTerminal) -> WorkerGuard {
-    let (subscriber, guard) = subscriber(config);
-    match config.log_format {
-        LogFormat::Auto | LogFormat::Pretty => begin(subscriber.event_format(lines).finish()),
-        LogFormat::Json => begin(subscriber.json().flatten_event(true).finish()),
-    }
-    guard
+/// Returns a writer to standard error that never blocks its caller: a thread of its own writes.
+///
+/// Dropping the guard writes what is still queued.
+pub(crate) fn stderr_writer() -> (NonBlocking, WorkerGuard) {
+    // The thread empties its queue and then flushes: with a buffer, the lines of a busy moment are one write.
+    let buffered = BufWriter::with_capacity(BUFFER_BYTES, std::io::stderr());
+    NonBlockingBuilder::default().lossy(false).finish(buffered)
 }
 
 type Builder = SubscriberBuilder<DefaultFields, Format, LevelFilter, NonBlocking>;
 
-fn subscriber(config: &Config) -> (Builder, WorkerGuard) {
-    // The thread empties its queue and then flushes: with a buffer that is one write for all lines of a busy moment.
-    let buffered = BufWriter::with_capacity(BUFFER_BYTES, std::io::stderr());
-    let (writer, guard) = NonBlockingBuilder::default().lossy(false).finish(buffered);
+/// Returns the builder of a subscriber that writes events of the configured level and above to `writer`.
+pub(crate) fn subscriber(config: &Config, writer: NonBlocking) -> Builder {
     let level = match config.log_level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -71,15 +70,16 @@ fn subscriber(config: &Config) -> (Builder, WorkerGuard) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    (tracing_subscriber::fmt().with_max_level(level).with_writer(writer).with_target(false), guard)
+    tracing_subscriber::fmt().with_max_level(level).with_writer(writer).with_target(false)
 }
 
-fn begin(subscriber: impl tracing::Subscriber + Send + Sync) {
-    // A second `init` in one process, as tests do, keeps the first.
+/// Makes `subscriber` the process's own, and logs panics.
+pub(crate) fn install(subscriber: impl tracing::Subscriber + Send + Sync) {
+    // A second call in one process, as in tests, keeps the first subscriber.
     let _ = tracing::subscriber::set_global_default(subscriber);
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
-        tracing::error!(place, text = panic.payload_as_str(), "{PANIC}");
+        tracing::error!(target: PANIC, place, text = panic.payload_as_str(), "panic");
     }));
 }
 
@@ -89,7 +89,7 @@ pub(crate) trait AccessLog: Send + Sync {
     fn record(&self, entry: &AccessLogEntry<'_>);
 }
 
-/// A request and its response, as the access log tells of them.
+/// A request and its response.
 pub(crate) struct AccessLogEntry<'a> {
     pub(crate) request_id: &'a str,
     pub(crate) peer: IpAddr,

@@ -244,7 +244,7 @@ async fn what_does_not_compile_is_told_and_takes_nothing_else_down() {
     assert_eq!(dev.api().call("good", json!({})).await.header("x-simpleapi-stale"), None);
     dev.save("stream.rs", stream);
     wait_for_async(async || dev.api().send("/stream", "0", &[]).await.header("x-simpleapi-stale").is_none()).await;
-    dev.shows("stream  is what it was");
+    dev.shows("stream  unchanged from the running version");
 
     // Shared code that breaks leaves its methods stale, and they come back with it.
     dev.save("_shared.rs", "pub const ONE: &str = 1;\n");
@@ -337,6 +337,66 @@ async fn everything_works_inside_a_method_that_was_reloaded() {
     dev.says("stream.rs", "new");
     wait_for_async(async || dev.api().send("/stream", "", &[]).await.body == br#"{"result":"new"}"#).await;
     assert_eq!(old.await.unwrap(), "old ".repeat(20).into_bytes());
+}
+
+/// A method that logs at three levels.
+const LOGS: &str = "use method_sdk::prelude::*;
+pub async fn invoke(_: &mut Handler, _: ()) -> Result<&'static str> {
+    tracing::error!(\"an error\");
+    tracing::warn!(\"a warning\");
+    tracing::info!(five = 5, \"call\");
+    Ok(\"TEXT\")
+}
+";
+
+#[tokio::test]
+async fn reports_of_reloads_and_requests_do_not_depend_on_the_log_level() {
+    let app = Scratch::new("levels");
+    app.write("methods/a.rs", &LOGS.replace("TEXT", "one"));
+    let dev = Development::start(app, &["--log_level=error"]);
+    dev.answers("a", "one").await;
+    dev.save("a.rs", &LOGS.replace("TEXT", "two"));
+    dev.answers("a", "two").await;
+    dev.shows("1 methods, ready in ");
+    dev.shows("a  reloaded in ");
+    dev.shows("\na                         200");
+    dev.save("a.rs", "nonsense");
+    dev.shows("a  does not compile");
+    dev.shows("error  an error\n");
+    // The events of methods do.
+    let log = dev.server.log();
+    assert!(!log.contains("a warning") && !log.contains("five=5"), "{log}");
+}
+
+#[tokio::test]
+async fn a_method_s_own_event_is_no_request_and_json_has_no_colours() {
+    let app = Scratch::new("formats");
+    app.write("methods/a.rs", &LOGS.replace("TEXT", "one"));
+    build(&app);
+    let binary = app.binary();
+    // On a terminal, where reports have colours.
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec script -qefc \"$*\" /dev/null >&2", "sh"]).arg(binary).env_remove("NO_COLOR");
+    let server = Server::start_command(&directory(), command, &["dev"]);
+    let dev = Development { app, server };
+    dev.answers("a", "one").await;
+    dev.save("a.rs", &LOGS.replace("TEXT", "two"));
+    dev.answers("a", "two").await;
+    dev.shows("\u{1b}[32ma\u{1b}[0m  reloaded in ");
+    dev.shows("\na                         \u{1b}[32m200\u{1b}[0m");
+    let log = dev.server.log();
+    let events: Vec<&str> = log.lines().filter(|line| line.contains("\"level\":")).collect();
+    let events: Vec<Value> = events.into_iter().map(|line| serde_json::from_str(line).expect(line)).collect();
+    assert!(!events.iter().any(|event| event.to_string().contains("\\u001b")), "{events:?}");
+    let calls: Vec<_> = events.iter().filter(|event| event["message"] == "call").collect();
+    assert!(!calls.is_empty() && calls.iter().all(|event| event["five"] == 5), "{events:?}");
+    drop(dev);
+
+    let app = Scratch::new("formats");
+    app.write("methods/a.rs", &LOGS.replace("TEXT", "one"));
+    let dev = Development::start(app, &[]);
+    dev.answers("a", "one").await;
+    dev.shows("\ninfo  call  five=5\n");
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@
 //! `restart.rs` what to do about a change that cannot be loaded.
 
 mod build;
+mod event_format;
 mod load;
 mod reload;
 mod restart;
@@ -34,7 +35,7 @@ use tokio::sync::oneshot;
 use crate::account::password::Passwords;
 use crate::call::live_methods::LiveMethods;
 use crate::call::methods::MethodTable;
-use crate::config::{Config, Dev};
+use crate::config::{Config, Dev, LogFormat};
 use crate::runtime::{self, BoundListener, block_on, exit_failure, exit_usage};
 use crate::server::static_table;
 use crate::{Server, log};
@@ -44,7 +45,8 @@ use build::compiler::Compiler;
 use reload::Reloader;
 use watch::{Changes, Watch};
 
-pub(crate) use terminal::DevTerminal;
+use event_format::EventFormat;
+use terminal::{DevTerminal, Palette};
 
 /// A restart waits for calls in flight no longer than this: whoever develops waits too.
 const LONGEST_DRAIN: Duration = Duration::from_secs(5);
@@ -70,10 +72,18 @@ pub(crate) fn run(methods: Methods, config: Config, options: &Dev) -> ExitCode {
     if let Err(problem) = refuse_strangers(config.address, options) {
         return exit_usage(&problem);
     }
-    let lines = DevTerminal::for_stderr();
-    let guard = log::init_for_development(&config, lines);
+    let (writer, guard) = log::stderr_writer();
+    let palette = Palette::for_stderr();
+    let subscriber = log::subscriber(&config, writer.clone());
+    match config.log_format {
+        LogFormat::Json => log::install(subscriber.json().flatten_event(true).finish()),
+        LogFormat::Auto | LogFormat::Pretty => {
+            log::install(subscriber.event_format(EventFormat { palette }).finish());
+        }
+    }
+    let terminal = DevTerminal::new(writer, palette);
     runtime::raise_descriptor_limit();
-    let end = block_on(serve(methods, development, config, lines, options));
+    let end = block_on(serve(methods, development, config, terminal, options));
     drop(guard);
     match end {
         Ok(DevExit::Stopped) => ExitCode::SUCCESS,
@@ -99,7 +109,7 @@ async fn serve(
     methods: Methods,
     development: Development,
     config: Config,
-    lines: DevTerminal,
+    terminal: DevTerminal,
     options: &Dev,
 ) -> Result<DevExit, String> {
     let started = Instant::now();
@@ -120,7 +130,7 @@ async fn serve(
         drain_timeout: config.drain_timeout.min(LONGEST_DRAIN),
         ..config
     };
-    let server = Server::with_methods(table, config.clone(), Passwords::params(), Arc::new(lines))
+    let server = Server::with_methods(table, config.clone(), Passwords::params(), Arc::new(terminal.clone()))
         .await
         .map_err(|error| error.to_string())?;
     // The socket stays open when the server ends, for the one that takes its place.
@@ -139,30 +149,29 @@ async fn serve(
         }
         None => None,
     };
-    lines.title();
+    terminal.title();
+    terminal.listening(address, server.dispatcher().accounts.store().connection().db().kind());
     if reloader.is_none() {
-        lines.note(
+        terminal.note(
             "here methods cannot be loaded while the server runs: what is saved is built, and the server restarted",
         );
     }
     // Before the first look at the files, so that nothing is missed in between.
     let (watch, warning) = Watch::new(&application.directory);
     if let Some(warning) = warning {
-        lines.note(&warning);
+        terminal.note(&warning);
     }
     let follower = DevLoop {
         application: application.clone(),
         reloader,
         watch,
-        lines,
+        terminal,
         started,
         is_ready: false,
         restarts: options.dev_restart,
         wants_restart: false,
         listens: false,
     };
-    let database = server.dispatcher().accounts.store().connection().db().kind();
-    tracing::info!(database, "listening on http://{address}");
     let (told, restart) = oneshot::channel();
     std::thread::spawn(move || follower.follow(told));
 
@@ -186,7 +195,7 @@ struct DevLoop {
     /// None where methods are built in and any change wants a restart.
     reloader: Option<Reloader>,
     watch: Watch,
-    lines: DevTerminal,
+    terminal: DevTerminal,
     started: Instant,
     /// Whether all methods have been looked at once.
     is_ready: bool,
@@ -219,7 +228,7 @@ impl DevLoop {
                         return;
                     }
                     Ok(()) => {}
-                    Err(problem) => self.lines.problem(&format!("{problem}; the server goes on as it is")),
+                    Err(problem) => self.terminal.error(&format!("{problem}; the server goes on as it is")),
                 }
             }
         }
@@ -229,12 +238,12 @@ impl DevLoop {
     fn load(&mut self, since: Instant) -> Changes {
         let mut later = Changes::default();
         let Some(reloader) = &mut self.reloader else { return later };
-        let (watch, lines) = (&mut self.watch, self.lines);
+        let (watch, terminal) = (&mut self.watch, &self.terminal);
         let mut told = Instant::now();
         let report = reloader.reload(|done, of| {
             if told.elapsed() >= PROGRESS {
                 told = Instant::now();
-                lines.note(&format!("{done} of {of} methods compiled"));
+                terminal.note(&format!("{done} of {of} methods compiled"));
             }
             watch.take_all(&mut later);
             later.methods
@@ -243,15 +252,15 @@ impl DevLoop {
             watch.includes(&report.includes);
         }
         match report {
-            Ok(report) if self.is_ready => lines.reloaded(&report, since.elapsed()),
+            Ok(report) if self.is_ready => terminal.reloaded(&report, since.elapsed()),
             Ok(report) => {
                 self.is_ready = report.is_whole;
                 if self.is_ready {
-                    lines.ready(&reloader.methods(), self.started.elapsed());
+                    terminal.ready(&reloader.methods(), self.started.elapsed());
                 }
-                lines.wrong(&report);
+                terminal.failures(&report);
             }
-            Err(problem) => lines.problem(&problem),
+            Err(problem) => terminal.error(&problem),
         }
         later
     }
@@ -265,7 +274,7 @@ impl DevLoop {
         let packages = match flags {
             Ok(flags) => flags.packages.clone(),
             Err(problem) => {
-                self.lines.problem(&problem);
+                self.terminal.error(&problem);
                 [self.application.directory.clone()].into()
             }
         };
@@ -286,10 +295,10 @@ impl DevLoop {
             self.wants_restart = true;
             let file = file.strip_prefix(&self.application.directory).unwrap_or(file).display();
             if self.restarts {
-                self.lines.note(&format!("{file} has changed: building, and then restarting"));
+                self.terminal.note(&format!("{file} has changed: building, and then restarting"));
                 return true;
             }
-            self.lines.note(&format!(
+            self.terminal.note(&format!(
                 "{file} has changed, and cannot be loaded into a server that runs: restart it, or press Enter to have it built and restarted (--dev_restart does so by itself)"
             ));
             if !self.listens {
