@@ -16,7 +16,7 @@ const BOUNDARIES: &[(&str, &str, &[&str])] = &[
     ("mongodb", "method-sdk/src", &SDK_DATABASES),
     ("session_id", "server/src/store/", &[]),
     ("session_id", "server/src/log", &[]),
-    ("dev", "server/src/", &["server/src/dev/", "server/src/cli/", "server/src/lib.rs", "server/src/log.rs"]),
+    ("dev", "server/src/", &["server/src/dev/", "server/src/cli/", "server/src/lib.rs"]),
     ("simpleapi_server", "method-sdk/", &[]),
     ("socket2", "", &["server/src/transport/", "server/src/runtime.rs"]),
     ("libloading", "", &["server/src/dev/load/"]),

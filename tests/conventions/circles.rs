@@ -25,8 +25,6 @@ const KNOWN: &[&str] = &[
     "method-sdk/src/session.rs",
     "server/src/call/live_methods.rs",
     "server/src/call/methods.rs",
-    "server/src/dev/terminal.rs",
-    "server/src/log.rs",
     "server/src/store/mod.rs",
     "server/src/store/mongodb.rs",
     "server/src/store/sql/mod.rs",

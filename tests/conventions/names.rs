@@ -14,7 +14,6 @@ const REPLACED: &[(&str, &str)] = &[
     ("Arrival", "RequestGuard"),
     ("Places", "ConnectionLimiter, ModuleIndex"),
     ("until_end", "drive"),
-    ("is_http2", "sniff_http2"),
     ("refuse_new", "drop_new_syns"),
     ("Verb", "HttpMethod"),
     ("Door", "Endpoint"),
