@@ -1,27 +1,29 @@
 //! Accounts, sessions and signatures.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::databases::{Database, Kind, over_every_store};
-use crate::support::{Session, sign};
+use crate::support::{Listening as _, Session, sign, wait_for_async};
 
 over_every_store! {
-    an_account_is_made_used_changed_and_left
-    a_login_ends_the_session_it_came_with_if_it_is_the_same_users
+    an_account_is_created_used_changed_and_logged_out
+    a_login_ends_the_session_of_its_request_if_it_is_the_same_users
     sessions_and_signatures_are_checked_before_anything_else
-    an_expired_session_is_1007
+    an_expired_session_is_refused_with_1007
     user_ids_compare_byte_by_byte_and_have_their_limits
     passwords_have_their_limits_and_are_never_cut
     unknown_user_and_wrong_password_are_the_same_bytes
-    of_two_hundred_creates_of_fifty_names_fifty_succeed
-    an_outdated_password_hash_is_renewed_at_the_next_good_login
-    expired_sessions_are_removed_in_the_background
+    of_two_hundred_concurrent_creations_of_fifty_accounts_fifty_succeed
+    an_outdated_password_hash_is_replaced_at_the_next_successful_login
+    expired_sessions_are_deleted_in_the_background
     ; atomic
-    fifty_increments_at_once_in_one_session_are_fifty
+    fifty_concurrent_increments_in_one_session_are_all_counted
 }
 
-async fn an_account_is_made_used_changed_and_left(kind: Kind) {
-    let server = Database::new(kind).server(&[]);
+async fn an_account_is_created_used_changed_and_logged_out(kind: Kind) {
+    let server = Database::new(kind).server();
     let api = server.api();
     let created = api.call("account.create", json!({ "user_id": "alice", "password": "secret" })).await;
     assert!(created.is_signed_by("alice"));
@@ -47,15 +49,15 @@ async fn an_account_is_made_used_changed_and_left(kind: Kind) {
     let third = updated.session();
     assert_eq!(api.call_as(&third, "demo.counter", json!({})).await.result(), json!({ "count": 1 }));
 
-    let left = api.call_as(&third, "account.logout", json!({})).await;
-    assert_eq!(left.result(), json!({ "logged_out": true }));
-    assert!(left.is_signed_by("alice"), "signed by the session it ended");
+    let logout = api.call_as(&third, "account.logout", json!({})).await;
+    assert_eq!(logout.result(), json!({ "logged_out": true }));
+    assert!(logout.is_signed_by("alice"), "signed by the session that it ended");
     assert_eq!(api.call_as(&third, "demo.counter", json!({})).await.code(), 1007);
     assert_eq!(api.call("account.logout", json!({})).await.code(), 1004);
 }
 
-async fn a_login_ends_the_session_it_came_with_if_it_is_the_same_users(kind: Kind) {
-    let server = Database::new(kind).server(&[]);
+async fn a_login_ends_the_session_of_its_request_if_it_is_the_same_users(kind: Kind) {
+    let server = Database::new(kind).server();
     let api = server.api();
     let (alice, bob) = (api.create("alice").await, api.create("bob").await);
     let credentials = json!({ "user_id": "alice", "password": "secret" });
@@ -64,11 +66,11 @@ async fn a_login_ends_the_session_it_came_with_if_it_is_the_same_users(kind: Kin
     assert_eq!(api.call_as(&alice, "demo.counter", json!({})).await.code(), 1007);
     let other = api.call_as(&bob, "account.login", credentials).await;
     assert!(other.is_signed_by("alice"), "the newest session is current");
-    assert_eq!(api.call_as(&bob, "demo.counter", json!({})).await.code(), 0, "bob's goes on");
+    assert_eq!(api.call_as(&bob, "demo.counter", json!({})).await.code(), 0, "bob's session stays");
 }
 
 async fn sessions_and_signatures_are_checked_before_anything_else(kind: Kind) {
-    let server = Database::new(kind).server(&[]);
+    let server = Database::new(kind).server();
     let api = server.api();
     let alice = api.create("alice").await;
     let body = r#"{"method":"demo.echo","parameters":1}"#;
@@ -101,20 +103,20 @@ async fn sessions_and_signatures_are_checked_before_anything_else(kind: Kind) {
     }
     for body in ["not json", "[]", r#"{"method":"demo.echo"}"#, r#"{"method":"no.such","parameters":1}"#] {
         let reply = api.send_as(&alice, "/", body).await;
-        assert!(reply.code() != 0 && reply.is_signed_by("alice"), "an error of a session is signed: {body}");
+        assert!(reply.code() != 0 && reply.is_signed_by("alice"), "an error response in a session is signed: {body}");
     }
 }
 
-async fn an_expired_session_is_1007(kind: Kind) {
-    let server = Database::new(kind).server(&["--session_ttl=2s"]);
+async fn an_expired_session_is_refused_with_1007(kind: Kind) {
+    let server = Database::new(kind).server_with(|config| config.session_ttl = Duration::from_secs(2));
     let api = server.api();
     let alice = api.create("alice").await;
     assert_eq!(api.call_as(&alice, "demo.counter", json!({})).await.code(), 0);
-    crate::support::wait_for_async(async || api.call_as(&alice, "demo.counter", json!({})).await.code() == 1007).await;
+    wait_for_async(async || api.call_as(&alice, "demo.counter", json!({})).await.code() == 1007).await;
 }
 
 async fn user_ids_compare_byte_by_byte_and_have_their_limits(kind: Kind) {
-    let server = Database::new(kind).server(&[]);
+    let server = Database::new(kind).server();
     let api = server.api();
     let longest = "x".repeat(255);
     for user_id in
@@ -141,7 +143,7 @@ async fn user_ids_compare_byte_by_byte_and_have_their_limits(kind: Kind) {
 }
 
 async fn passwords_have_their_limits_and_are_never_cut(kind: Kind) {
-    let server = Database::new(kind).server(&[]);
+    let server = Database::new(kind).server();
     let api = server.api();
     let (longest, too_long) = ("p".repeat(1024), "p".repeat(1025));
     for (user_id, password, code) in [("a", "", 1019), ("b", &too_long, 1019), ("c", &longest, 0)] {
@@ -162,7 +164,7 @@ async fn passwords_have_their_limits_and_are_never_cut(kind: Kind) {
 }
 
 async fn unknown_user_and_wrong_password_are_the_same_bytes(kind: Kind) {
-    let server = Database::new(kind).server(&[]);
+    let server = Database::new(kind).server();
     let api = server.api();
     api.create("alice").await;
     for method in ["account.login", "account.update"] {
@@ -173,8 +175,8 @@ async fn unknown_user_and_wrong_password_are_the_same_bytes(kind: Kind) {
     }
 }
 
-async fn of_two_hundred_creates_of_fifty_names_fifty_succeed(kind: Kind) {
-    let server = Database::new(kind).server(&[]);
+async fn of_two_hundred_concurrent_creations_of_fifty_accounts_fifty_succeed(kind: Kind) {
+    let server = Database::new(kind).server();
     let api = server.api();
     let calls = (0..200).map(|n| {
         let (api, user_id) = (api.clone(), format!("user{}", n % 50));
@@ -190,8 +192,8 @@ async fn of_two_hundred_creates_of_fifty_names_fifty_succeed(kind: Kind) {
     assert_eq!(codes.iter().filter(|code| **code == 1006).count(), 150);
 }
 
-async fn fifty_increments_at_once_in_one_session_are_fifty(kind: Kind) {
-    let server = Database::new(kind).server(&[]);
+async fn fifty_concurrent_increments_in_one_session_are_all_counted(kind: Kind) {
+    let server = Database::new(kind).server();
     let api = server.api();
     let alice = api.create("alice").await;
     let calls: Vec<_> = (0..50)
@@ -212,8 +214,8 @@ async fn fifty_increments_at_once_in_one_session_are_fifty(kind: Kind) {
 
 #[cfg(feature = "sqlite")]
 #[tokio::test]
-async fn neither_the_files_nor_the_log_hold_a_session_id_or_a_password() {
-    let server = Database::new(Kind::Sqlite).server(&[]);
+async fn neither_the_database_file_nor_the_log_contains_a_session_id_or_a_password() {
+    let server = Database::new(Kind::Sqlite).process(&[]);
     let api = server.api();
     let parameters = json!({ "user_id": "alice", "password": "very-secret-password" });
     let alice = api.call("account.create", parameters).await.session();
@@ -225,18 +227,18 @@ async fn neither_the_files_nor_the_log_hold_a_session_id_or_a_password() {
         assert!(!text.contains(&alice.id) && !text.contains("very-secret-password"));
         files += usize::from(text.contains("argon2id"));
     }
-    assert!(files > 0, "looked at the right files");
+    assert!(files > 0, "the accounts are in one of the files");
     let log = server.log();
     assert!(!log.contains(&alice.id) && !log.contains("very-secret-password"), "{log}");
 }
 
-async fn an_outdated_password_hash_is_renewed_at_the_next_good_login(kind: Kind) {
-    // Of `password`, with the least work that argon2id takes; and the ancestor's of `secret`.
+async fn an_outdated_password_hash_is_replaced_at_the_next_successful_login(kind: Kind) {
+    // The hash of `password` with the lowest cost of argon2id, and the Python version's hash of `secret`.
     let weak = "$argon2id$v=19$m=8,t=1,p=1$OQTsk0GuhAE2xAFivsoOMw$2KWHSOW+KShvBoARW6/WCq+F7r5v3B1sme5dnR2M8Ys";
-    let ancestors = "f0a2b67345dd9b4f854ce4e84821b023c17fff2cce1bc9e7cfe1cc05c4f1e133";
-    for (hash, password) in [(weak, "password"), (ancestors, "secret")] {
+    let legacy = "f0a2b67345dd9b4f854ce4e84821b023c17fff2cce1bc9e7cfe1cc05c4f1e133";
+    for (hash, password) in [(weak, "password"), (legacy, "secret")] {
         let database = Database::new(kind);
-        let server = database.server(&[]);
+        let server = database.server();
         let login = async |password: &str| {
             server.api().call("account.login", json!({ "user_id": "alice", "password": password })).await.code()
         };
@@ -249,18 +251,19 @@ async fn an_outdated_password_hash_is_renewed_at_the_next_good_login(kind: Kind)
         let renewed = database.hash_of_alice().await;
         assert!(renewed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{renewed}");
         assert_eq!(login(password).await, 0);
-        assert_eq!(login(hash).await, 1005, "the hash itself opens nothing");
+        assert_eq!(login(hash).await, 1005, "the hash itself is not accepted as a password");
     }
 }
 
-async fn expired_sessions_are_removed_in_the_background(kind: Kind) {
+async fn expired_sessions_are_deleted_in_the_background(kind: Kind) {
     let database = Database::new(kind);
-    let server = database.server(&["--session_ttl=1s"]);
-    server.api().create("alice").await;
+    let server = database.server_with(|config| config.session_ttl = Duration::from_secs(1));
+    let api = server.api();
+    let alice = api.create("alice").await;
     assert_eq!(database.sessions().await, 1);
-    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-    // A server removes at its start, and every minute from then on.
-    let _again = database.server(&[]);
-    crate::support::wait_for_async(async || database.sessions().await == 0).await;
-    assert_eq!(server.api().login("alice").await.code(), 0, "the account stays");
+    wait_for_async(async || api.call_as(&alice, "demo.counter", json!({})).await.code() == 1007).await;
+    // A server deletes them when it starts, and every minute from then on.
+    let _second = database.server();
+    wait_for_async(async || database.sessions().await == 0).await;
+    assert_eq!(api.login("alice").await.code(), 0, "the account stays");
 }

@@ -1,4 +1,4 @@
-//! Accounts from the command line, and those of an ancestor.
+//! Accounts on the command line, and the import from a database of the Python version.
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
@@ -6,31 +6,32 @@ use std::process::{Command, Output, Stdio};
 use serde_json::json;
 
 use crate::databases::{Database, Kind, over_every_store};
+use crate::support::Listening as _;
 
 over_every_store! {
-    accounts_are_made_changed_listed_and_removed
+    accounts_are_created_changed_listed_and_deleted
     ; atomic
-    a_change_of_password_while_people_log_in_leaves_no_old_session
+    a_password_change_during_logins_leaves_no_session_of_the_old_password
 }
 
-/// Runs it with this on its standard input.
-fn tell(mut command: Command, input: &str) -> Output {
+/// Runs the command with this standard input.
+fn run(mut command: Command, input: &str) -> Output {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap()
 }
 
-fn said(output: &Output) -> String {
+fn output_text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-async fn accounts_are_made_changed_listed_and_removed(kind: Kind) {
+async fn accounts_are_created_changed_listed_and_deleted(kind: Kind) {
     let database = Database::new(kind);
-    let server = database.server(&[]);
+    let server = database.server();
     let api = server.api();
     let account = |arguments: &[&str], input: &str| {
-        let output = tell(database.command(&[&["account"], arguments].concat()), input);
-        (output.status.code().unwrap(), said(&output))
+        let output = run(database.command(&[&["account"], arguments].concat()), input);
+        (output.status.code().unwrap(), output_text(&output))
     };
     for user_id in ["alice", "Alice", "alice ", "bob"] {
         assert_eq!(account(&["create", user_id], "secret\n"), (0, format!("account {user_id:?} is made\n")));
@@ -61,9 +62,9 @@ async fn accounts_are_made_changed_listed_and_removed(kind: Kind) {
     assert_eq!(api.login("alice ").await.code(), 0);
 }
 
-async fn a_change_of_password_while_people_log_in_leaves_no_old_session(kind: Kind) {
+async fn a_password_change_during_logins_leaves_no_session_of_the_old_password(kind: Kind) {
     let database = Database::new(kind);
-    let server = database.server(&[]);
+    let server = database.server();
     let api = server.api();
     api.create("alice").await;
     for round in 0..3 {
@@ -85,7 +86,7 @@ async fn a_change_of_password_while_people_log_in_leaves_no_old_session(kind: Ki
             match reply.code() {
                 0 => {
                     let ended = api.call_as(&reply.session(), "demo.counter", json!({})).await.code();
-                    assert_eq!(ended, 1007, "opened with the old password");
+                    assert_eq!(ended, 1007, "a session opened with the old password");
                 }
                 code => assert_eq!(code, 1005),
             }
@@ -94,71 +95,72 @@ async fn a_change_of_password_while_people_log_in_leaves_no_old_session(kind: Ki
     }
 }
 
-const ALICES: &str = "f0a2b67345dd9b4f854ce4e84821b023c17fff2cce1bc9e7cfe1cc05c4f1e133";
+/// The Python version's hash of `secret`: SHA-256, in hex.
+const LEGACY_HASH: &str = "f0a2b67345dd9b4f854ce4e84821b023c17fff2cce1bc9e7cfe1cc05c4f1e133";
 
-/// Imports twice from `url`, where alice, `more` others and two that cannot be taken over are.
+/// Imports twice from the database at `url`, which holds alice, `more` other accounts and two that cannot be imported.
 #[cfg(any(feature = "mysql", feature = "mongodb"))]
 async fn import(url: &str, more: usize) {
     let database = Database::new(Kind::ANY);
     let command = || database.command(&["import", "--from", url]);
-    let first = tell(command(), "");
-    let told = said(&first);
-    assert_eq!(first.status.code(), Some(1), "not all were taken over: {told}");
-    assert!(told.contains(&format!("{} accounts taken over, 0 were here already, 2 refused", more + 1)), "{told}");
-    assert!(told.contains(r#""a\nb" is not taken over: not a user id"#), "{told}");
-    assert!(told.contains(r#""carol" is not taken over: its password is not 64 hex digits"#), "{told}");
-    let server = database.server(&[]);
-    assert_eq!(server.api().login("alice").await.code(), 0, "the next day");
+    let first = run(command(), "");
+    let text = output_text(&first);
+    assert_eq!(first.status.code(), Some(1), "not all accounts were imported: {text}");
+    assert!(text.contains(&format!("{} accounts taken over, 0 were here already, 2 refused", more + 1)), "{text}");
+    assert!(text.contains(r#""a\nb" is not taken over: not a user id"#), "{text}");
+    assert!(text.contains(r#""carol" is not taken over: its password is not 64 hex digits"#), "{text}");
+    let server = database.server();
+    assert_eq!(server.api().login("alice").await.code(), 0, "with the imported hash");
     assert!(database.hash_of_alice().await.starts_with("$argon2id$"));
     assert_eq!(server.api().login("user7").await.code(), 1005, "each has its own hash");
-    let told = said(&tell(command(), ""));
-    assert!(told.contains(&format!("0 accounts taken over, {} were here already, 2 refused", more + 1)), "{told}");
-    assert!(database.hash_of_alice().await.starts_with("$argon2id$"), "what is here stays");
-    let list = said(&database.command(&["account", "list"]).output().unwrap());
-    assert_eq!(list.lines().count(), more + 2, "and a line of how many");
+    let text = output_text(&run(command(), ""));
+    assert!(text.contains(&format!("0 accounts taken over, {} were here already, 2 refused", more + 1)), "{text}");
+    assert!(database.hash_of_alice().await.starts_with("$argon2id$"), "an existing account is kept");
+    let list = output_text(&database.command(&["account", "list"]).output().unwrap());
+    assert_eq!(list.lines().count(), more + 2, "one line per account, and the total");
 }
 
 #[cfg(feature = "mysql")]
 #[tokio::test]
 #[ignore = "needs MySQL: run tests/run"]
-async fn accounts_of_an_ancestors_mysql_are_taken_over() {
+async fn accounts_of_a_legacy_mysql_database_are_imported() {
     use method_sdk::sqlx;
     const MORE: usize = 1200; // more than a page of the list
-    let ancestor = Database::new(Kind::Mysql);
-    let handle = ancestor.handle().await;
+    let legacy = Database::new(Kind::Mysql);
+    let handle = legacy.handle().await;
     let pool = handle.mysql().unwrap();
     let table =
         "CREATE TABLE account (account_id INT AUTO_INCREMENT PRIMARY KEY, user_id VARCHAR(255), password VARCHAR(255))";
     sqlx::query(table).execute(pool).await.unwrap();
     let mut rows =
-        vec![format!("('alice', '{ALICES}')"), format!("('a\\nb', '{ALICES}')"), "('carol', 'plain')".to_owned()];
-    rows.extend((0..MORE).map(|n| format!("('user{n}', '{ALICES}')")));
+        vec![format!("('alice', '{LEGACY_HASH}')"), format!("('a\\nb', '{LEGACY_HASH}')"), "('carol', 'plain')".to_owned()];
+    rows.extend((0..MORE).map(|n| format!("('user{n}', '{LEGACY_HASH}')")));
     let insert = format!("INSERT INTO account (user_id, password) VALUES {}", rows.join(","));
     sqlx::query(sqlx::AssertSqlSafe(insert)).execute(pool).await.unwrap();
-    import(&ancestor.url, MORE).await;
+    import(&legacy.url, MORE).await;
 }
 
 #[cfg(feature = "mongodb")]
 #[tokio::test]
 #[ignore = "needs MongoDB: run tests/run"]
-async fn accounts_of_an_ancestors_mongodb_are_taken_over() {
+async fn accounts_of_a_legacy_mongodb_database_are_imported() {
     use method_sdk::mongodb::bson::{Document, doc};
     const MORE: usize = 120; // more than the driver fetches at a time
-    let ancestor = Database::new(Kind::Mongodb);
-    let handle = ancestor.handle().await;
+    let legacy = Database::new(Kind::Mongodb);
+    let handle = legacy.handle().await;
     let accounts = handle.mongodb().unwrap().collection::<Document>("accounts");
     let mut rows = vec![
-        doc! { "user_id": "alice", "password": ALICES },
-        doc! { "user_id": "a\nb", "password": ALICES },
+        doc! { "user_id": "alice", "password": LEGACY_HASH },
+        doc! { "user_id": "a\nb", "password": LEGACY_HASH },
         doc! { "user_id": "carol" },
     ];
-    rows.extend((0..MORE).map(|n| doc! { "user_id": format!("user{n}"), "password": ALICES }));
+    rows.extend((0..MORE).map(|n| doc! { "user_id": format!("user{n}"), "password": LEGACY_HASH }));
     accounts.insert_many(rows).await.unwrap();
-    import(&ancestor.url, MORE).await;
+    import(&legacy.url, MORE).await;
 }
 
 #[test]
-fn an_import_from_nowhere_is_said() {
+fn an_import_from_an_unreachable_database_is_reported() {
     let database = Database::new(Kind::ANY);
     for (url, problem) in [
         ("sqlite://x", "--from takes a URL"),
@@ -166,10 +168,10 @@ fn an_import_from_nowhere_is_said() {
         ("mysql://u:very-secret@127.0.0.1:1/d", ""),
         ("mongodb://u:very-secret@127.0.0.1:1/d?serverSelectionTimeoutMS=500", ""),
     ] {
-        let output = tell(database.command(&["import", "--from", url]), "");
-        let told = said(&output);
-        assert_eq!(output.status.code(), Some(1), "{told}");
-        assert!(told.contains("cannot read the ancestor's accounts") && told.contains(problem), "{told}");
-        assert!(!told.contains("very-secret"), "{told}");
+        let output = run(database.command(&["import", "--from", url]), "");
+        let text = output_text(&output);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains("cannot read the ancestor's accounts") && text.contains(problem), "{text}");
+        assert!(!text.contains("very-secret"), "{text}");
     }
 }

@@ -1,32 +1,48 @@
-//! A database that is away, slow or full: 1016 within its time, never a wrong answer, and good again by itself.
+//! An unreachable, slow or full database: error 1016 within the timeout, never a wrong result, and recovery without a restart.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::databases::{Database, Kind, Machine, over_every_server};
-use crate::support::{Api, Session, wait_for_async};
+use crate::support::{Api, Listening as _, Session, wait_for_async};
 
 over_every_server! {
-    stopped_and_started_under_load_three_times
-    away_at_the_start
-    slow_beyond_the_limit
+    a_database_restarted_three_times_under_load_recovers_each_time
+    a_database_unreachable_at_the_start_is_used_once_it_recovers
+    a_database_slower_than_its_timeout_fails_calls_with_1016
 }
 
-/// What a call came to, and when.
+/// The result of a call, and when it came.
 struct Call {
     code: i64,
     took: Duration,
     ended: Instant,
 }
 
-/// Signed calls, one after the other, until it is told to stop; each answer is the call's own or 1016.
-async fn load(api: Api, session: Session, client: usize, stop: Arc<AtomicBool>) -> Vec<Call> {
+/// What the clients share.
+#[derive(Default)]
+struct Load {
+    stop: AtomicBool,
+    succeeded: AtomicUsize,
+    refused: AtomicUsize,
+}
+
+impl Load {
+    /// Waits for so many more calls of this kind.
+    async fn wait_for(counter: &AtomicUsize, calls: usize) {
+        let target = counter.load(Ordering::SeqCst) + calls;
+        wait_for_async(async || counter.load(Ordering::SeqCst) >= target).await;
+    }
+}
+
+/// Makes signed calls, one after the other, until the load stops; each response is the call's own or error 1016.
+async fn run_client(api: Api, session: Session, client: usize, load: Arc<Load>) -> Vec<Call> {
     let mut calls = Vec::new();
-    while !stop.load(Ordering::SeqCst) {
+    while !load.stop.load(Ordering::SeqCst) {
         let mine = json!([client, calls.len()]);
         let started = Instant::now();
         let reply = api.call_as(&session, "demo.echo", mine.clone()).await;
@@ -35,39 +51,43 @@ async fn load(api: Api, session: Session, client: usize, stop: Arc<AtomicBool>) 
             0 => assert_eq!(reply.result(), mine),
             code => assert_eq!((code, reply.header("retry-after")), (1016, Some("1")), "{reply:?}"),
         }
+        let counter = if reply.code() == 0 { &load.succeeded } else { &load.refused };
+        counter.fetch_add(1, Ordering::SeqCst);
         calls.push(Call { code: reply.code(), took: ended - started, ended });
-        // A client that is answered at once would do nothing but ask.
+        // A slower pace, which leaves the machine time for the database.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     calls
 }
 
-async fn stopped_and_started_under_load_three_times(kind: Kind) {
-    const MOST: Duration = Duration::from_secs(5);
-    const SOON: Duration = Duration::from_secs(2);
+async fn a_database_restarted_three_times_under_load_recovers_each_time(kind: Kind) {
+    const CLIENTS: usize = 16;
+    const MAX_DURATION: Duration = Duration::from_secs(5);
+    const MAX_RECOVERY: Duration = Duration::from_secs(2);
     let mut machine = Machine::start(kind);
     let database = Database::on(kind, &machine.url);
-    let server = database.server(&[]);
+    let server = database.server();
     let api = server.api();
     let alice = api.create("alice").await;
-    let stop = Arc::new(AtomicBool::new(false));
-    let clients: Vec<_> =
-        (0..16).map(|client| tokio::spawn(load(api.clone(), alice.clone(), client, stop.clone()))).collect();
-    let mut returns = Vec::new();
+    let load = Arc::new(Load::default());
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|client| tokio::spawn(run_client(api.clone(), alice.clone(), client, load.clone())))
+        .collect();
+    let mut restarts = Vec::new();
     for _ in 0..3 {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        Load::wait_for(&load.succeeded, 20 * CLIENTS).await;
         tokio::task::block_in_place(|| machine.stop());
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        let away = api.login("alice").await;
-        assert_eq!((away.code(), away.status), (1016, 503));
+        Load::wait_for(&load.refused, 2 * CLIENTS).await;
+        let refused = api.login("alice").await;
+        assert_eq!((refused.code(), refused.status), (1016, 503));
         assert_eq!(api.get("/readyz").await.status, 503);
         assert_eq!(api.get("/livez").await.status, 200);
-        tokio::task::block_in_place(|| machine.again());
-        returns.push(Instant::now());
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        tokio::task::block_in_place(|| machine.restart());
+        restarts.push(Instant::now());
+        Load::wait_for(&load.succeeded, 2 * CLIENTS).await;
         assert_eq!(api.get("/readyz").await.status, 200);
     }
-    stop.store(true, Ordering::SeqCst);
+    load.stop.store(true, Ordering::SeqCst);
     let mut calls = Vec::new();
     for client in clients {
         calls.extend(client.await.unwrap());
@@ -77,22 +97,22 @@ async fn stopped_and_started_under_load_three_times(kind: Kind) {
     let first = |after: Instant| {
         calls.iter().filter(|call| call.code == 0 && call.ended > after).map(|call| call.ended - after).min()
     };
-    let firsts: Vec<_> = returns.into_iter().map(|after| first(after).expect("a success after each return")).collect();
+    let firsts: Vec<_> = restarts.into_iter().map(|after| first(after).expect("a success after each restart")).collect();
     println!(
-        "{kind:?}: {} calls, {refused} answered 1016, longest {longest:?}, first success after {firsts:?}",
+        "{kind:?}: {} calls, {refused} refused with 1016, longest {longest:?}, first success after {firsts:?}",
         calls.len()
     );
-    assert!(refused > 0, "it was away");
-    assert!(longest < MOST, "longest {longest:?}");
-    assert!(firsts.iter().all(|first| *first < SOON), "{firsts:?}");
+    assert!(refused > 0, "the database was unreachable");
+    assert!(longest < MAX_DURATION, "longest {longest:?}");
+    assert!(firsts.iter().all(|first| *first < MAX_RECOVERY), "{firsts:?}");
     assert_eq!(api.call_as(&alice, "demo.counter", json!({})).await.result(), json!({ "count": 1 }), "nothing is lost");
 }
 
-async fn away_at_the_start(kind: Kind) {
+async fn a_database_unreachable_at_the_start_is_used_once_it_recovers(kind: Kind) {
     let mut machine = Machine::start(kind);
     let database = Database::on(kind, &machine.url);
     machine.stop();
-    let server = database.server(&["--database_timeout=2s"]);
+    let server = database.process(&["--database_timeout=2s"]);
     let api = server.api();
     assert_eq!(api.get("/livez").await.status, 200);
     assert_eq!(api.get("/readyz").await.status, 503);
@@ -102,21 +122,23 @@ async fn away_at_the_start(kind: Kind) {
     assert_eq!(api.call("account.create", parameters.clone()).await.code(), 1016);
     assert!(server.log().contains("is away, and until it is back"), "{}", server.log());
     let check = database.command(&["check", "--database_timeout=2s"]).output().unwrap();
-    let told = String::from_utf8_lossy(&check.stderr).into_owned();
+    let text = String::from_utf8_lossy(&check.stderr).into_owned();
     assert_eq!(check.status.code(), Some(1));
-    assert!(told.contains("cannot use the database") && told.contains("refused"), "{told}");
+    assert!(text.contains("cannot use the database") && text.contains("refused"), "{text}");
 
-    machine.again();
+    machine.restart();
     wait_for_async(async || api.get("/readyz").await.status == 200).await;
     let alice = api.create("alice").await;
     assert_eq!(api.call_as(&alice, "demo.counter", json!({})).await.result(), json!({ "count": 1 }));
     assert!(database.command(&["check"]).output().unwrap().status.success());
 }
 
-async fn slow_beyond_the_limit(kind: Kind) {
+async fn a_database_slower_than_its_timeout_fails_calls_with_1016(kind: Kind) {
     let machine = Machine::start(kind);
     let database = Database::on(kind, &machine.url);
-    let server = database.server(&["--database_timeout=1s", "--database_connections=2"]);
+    let server = database.server_with(|config| {
+        (config.database_timeout, config.database_connections) = (Duration::from_secs(1), 2);
+    });
     let api = server.api();
     let alice = api.create("alice").await;
     let hold = Hold::on(&machine, &database).await;
@@ -133,7 +155,7 @@ async fn slow_beyond_the_limit(kind: Kind) {
     wait_for_async(async || api.call_as(&alice, "demo.echo", json!(1)).await.code() == 0).await;
 }
 
-/// A database that answers nothing: its process is stopped; PostgreSQL's are many, so its table is locked.
+/// A database that does not respond: its process is stopped, or, as PostgreSQL has many processes, a table is locked.
 enum Hold {
     Process(Pid),
     #[cfg(feature = "postgres")]
@@ -167,15 +189,15 @@ impl Hold {
 #[cfg(feature = "mysql")]
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs MySQL: run tests/run"]
-async fn full_of_connections_is_1016() {
+async fn a_database_without_free_connections_fails_calls_with_1016() {
     use method_sdk::sqlx::{self, Connection as _, MySqlConnection};
     let machine = Machine::start(Kind::Mysql);
     let database = Database::on(Kind::Mysql, &machine.url);
-    let server = database.server(&[]);
+    let server = database.server();
     let api = server.api();
     let mut others = vec![MySqlConnection::connect(&machine.url).await.unwrap()];
     sqlx::raw_sql("SET GLOBAL max_connections = 10").execute(&mut others[0]).await.unwrap();
-    // The server's own connections are among those that are taken away.
+    // The connections of this server are closed as well.
     let kill = "SELECT id FROM information_schema.processlist WHERE id != connection_id() AND user = 'root'";
     let ids: Vec<i64> = sqlx::query_scalar(kill).fetch_all(&mut others[0]).await.unwrap();
     for id in ids {
@@ -195,19 +217,19 @@ async fn full_of_connections_is_1016() {
 #[cfg(feature = "postgres")]
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: run tests/run"]
-async fn read_only_is_1016_for_what_writes() {
+async fn a_read_only_database_fails_writes_with_1016() {
     use method_sdk::sqlx;
     let machine = Machine::start(Kind::Postgres);
     let database = Database::on(Kind::Postgres, &machine.url);
-    let alice = database.server(&[]).api().create("alice").await;
+    let alice = database.server().api().create("alice").await;
     let handle = database.handle().await;
     let pool = handle.postgres().unwrap();
     let name: String = sqlx::query_scalar("SELECT current_database()").fetch_one(pool).await.unwrap();
     let alter = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
     sqlx::raw_sql(sqlx::AssertSqlSafe(alter)).execute(pool).await.unwrap();
-    let server = database.server(&[]);
+    let server = database.server();
     let api = server.api();
-    assert_eq!(api.call_as(&alice, "demo.echo", json!(1)).await.code(), 0, "reading goes on");
+    assert_eq!(api.call_as(&alice, "demo.echo", json!(1)).await.code(), 0, "reads still work");
     assert_eq!(api.call_as(&alice, "demo.counter", json!({})).await.code(), 1016);
     let parameters = json!({ "user_id": "bob", "password": "secret" });
     assert_eq!(api.call("account.create", parameters).await.code(), 1016);

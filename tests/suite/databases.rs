@@ -1,14 +1,16 @@
-//! Databases for tests: each test has an empty one of its own, on a server that `tests/run` has started, or on one's own.
+//! Databases for tests: each test has an empty one of its own, on a database server that `tests/run` or the developer has started.
 
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use method_sdk::{Database as Handle, sqlx};
+use simpleapi_server::config::{self, Config, Secret};
 use sqlx::{AssertSqlSafe, Connection as _};
 use tempfile::TempDir;
 
-use crate::support::{Server, directory, root, server_binary};
+use crate::server::Server;
+use crate::support::{Process, directory, root, server_binary};
 
 /// A kind of database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +26,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// The kind that tests run on which are not about databases.
+    /// The kind for tests that are not about databases.
     #[cfg(feature = "sqlite")]
     pub(crate) const ANY: Kind = Kind::Sqlite;
     #[cfg(all(feature = "mysql", not(feature = "sqlite")))]
@@ -34,7 +36,7 @@ impl Kind {
     #[cfg(all(feature = "mongodb", not(any(feature = "sqlite", feature = "mysql", feature = "postgres"))))]
     pub(crate) const ANY: Kind = Kind::Mongodb;
 
-    /// As `--database` and `tests/database` name it.
+    /// The name of this kind in `--database` and `tests/database`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             #[cfg(feature = "mongodb")]
@@ -48,16 +50,16 @@ impl Kind {
         }
     }
 
-    /// The server that the tests share.
+    /// The URL of the database server that the tests share.
     fn url(self) -> String {
         let variable = format!("SIMPLEAPI_TEST_{}_URL", self.name().to_uppercase());
         std::env::var(&variable).unwrap_or_else(|_| panic!("{variable} is not set: run tests/run"))
     }
 }
 
-/// Makes of each test, a function of [`Kind`], one for every kind of database. Those after `atomic` need conditional updates that
-/// are atomic, which FerretDB's are not (of 1,000 that it said had been done in turn, 35 to 67 had): for MongoDB, `tests/run` runs
-/// them on another server.
+/// Turns each function of a [`Kind`] into one test for every kind of database. Those after `atomic` need conditional updates that
+/// are atomic. FerretDB's are not (of 1,000 consecutive updates that it acknowledged, 35 to 67 had taken effect), so `tests/run`
+/// runs these tests on another server of MongoDB's protocol.
 macro_rules! over_every_store {
     ($($test:ident)* $(; atomic $($atomic:ident)*)?) => {
         #[cfg(feature = "sqlite")]
@@ -108,7 +110,7 @@ macro_rules! over_every_store {
 }
 pub(crate) use over_every_store;
 
-/// The same for what only those kinds have that are servers of their own.
+/// Turns each function of a [`Kind`] into one test for every kind that is a server of its own.
 macro_rules! over_every_server {
     ($($test:ident)*) => {
         #[cfg(feature = "mysql")]
@@ -145,7 +147,7 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// On the server that the tests share; SQLite's is a file.
+    /// Creates a database on the server that the tests share; SQLite's is a file.
     pub(crate) fn new(kind: Kind) -> Arc<Self> {
         #[cfg(feature = "sqlite")]
         if kind == Kind::Sqlite {
@@ -156,7 +158,7 @@ impl Database {
         Database::on(kind, &kind.url())
     }
 
-    /// On the server at `url`.
+    /// Creates a database on the server at `url`.
     pub(crate) fn on(kind: Kind, url: &str) -> Arc<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -170,7 +172,7 @@ impl Database {
         Arc::new(Database { kind, name, url, directory: directory() })
     }
 
-    /// What tells a server to use it.
+    /// The options of a server that uses this database.
     pub(crate) fn options(&self) -> Vec<String> {
         #[cfg(feature = "sqlite")]
         if self.kind == Kind::Sqlite {
@@ -180,24 +182,48 @@ impl Database {
         vec![format!("--database={name}"), format!("--{name}_url={}", self.url)]
     }
 
-    /// This application's server on it.
-    pub(crate) fn server(self: &Arc<Self>, options: &[&str]) -> Server {
-        let mut all = self.options();
-        all.extend(options.iter().map(|option| (*option).to_owned()));
-        let all: Vec<_> = all.iter().map(String::as_str).collect();
-        let mut server = Server::start_in(&self.directory, &server_binary(), &all);
+    /// Starts this application on the database, in this process.
+    pub(crate) fn server(self: &Arc<Self>) -> Server {
+        self.server_with(|_| {})
+    }
+
+    pub(crate) fn server_with(self: &Arc<Self>, configure: impl FnOnce(&mut Config)) -> Server {
+        let mut config = Config::default();
+        let url = Some(Secret::from(self.url.clone()));
+        match self.kind {
+            #[cfg(feature = "mongodb")]
+            Kind::Mongodb => (config.database, config.mongodb_url) = (config::Database::Mongodb, url),
+            #[cfg(feature = "mysql")]
+            Kind::Mysql => (config.database, config.mysql_url) = (config::Database::Mysql, url),
+            #[cfg(feature = "postgres")]
+            Kind::Postgres => (config.database, config.postgres_url) = (config::Database::Postgres, url),
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite => config.sqlite_path = self.directory.path().join("simpleapi.db"),
+        }
+        configure(&mut config);
+        let mut server = Server::run(simpleapi::methods(), config, self.directory.clone());
         server.database = Some(self.clone());
         server
     }
 
-    /// A command of this application's server on it.
+    /// Starts this application on the database, as a process of its own.
+    pub(crate) fn process(self: &Arc<Self>, options: &[&str]) -> Process {
+        let mut all = self.options();
+        all.extend(options.iter().map(|option| (*option).to_owned()));
+        let all: Vec<_> = all.iter().map(String::as_str).collect();
+        let mut process = Process::start(&self.directory, &server_binary(), &all);
+        process.database = Some(self.clone());
+        process
+    }
+
+    /// A command of this application's program on the database.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(server_binary());
         command.current_dir(self.directory.path()).args(arguments).args(self.options());
         command
     }
 
-    /// The database itself.
+    /// Connects to the database.
     pub(crate) async fn handle(&self) -> Handle {
         match self.kind {
             #[cfg(feature = "mongodb")]
@@ -214,7 +240,7 @@ impl Database {
         }
     }
 
-    /// Adds an account with this hash, which is not the server's to choose.
+    /// Inserts an account with this password hash, bypassing the server.
     pub(crate) async fn add_account(&self, user_id: &str, hash: &str) {
         // The values are the tests' own.
         let insert = format!("INSERT INTO accounts VALUES ('{user_id}', '{hash}', 0)");
@@ -256,7 +282,7 @@ impl Database {
         }
     }
 
-    /// How many sessions are kept.
+    /// The number of stored sessions.
     pub(crate) async fn sessions(&self) -> i64 {
         let count = "SELECT count(*) FROM sessions";
         match self.handle().await {
@@ -277,6 +303,14 @@ impl Database {
     }
 }
 
+/// A write lock on a server's SQLite file, as another process might hold it; released when dropped.
+#[cfg(feature = "sqlite")]
+pub(crate) async fn write_lock(directory: &TempDir) -> sqlx::Transaction<'static, sqlx::Sqlite> {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(directory.path().join("simpleapi.db"));
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    pool.begin_with("BEGIN IMMEDIATE").await.unwrap()
+}
+
 impl Drop for Database {
     fn drop(&mut self) {
         if !self.name.is_empty() && !std::thread::panicking() {
@@ -285,7 +319,7 @@ impl Drop for Database {
     }
 }
 
-/// Makes or drops a database, from wherever: a runtime cannot be waited for in another.
+/// Creates or drops a database. It runs on a thread of its own, because a runtime cannot block on another.
 fn run(kind: Kind, url: &str, statement: String) {
     let (scheme, rest) = url.split_once("://").unwrap();
     let server = format!("{scheme}://{}", rest.split(['/', '?']).next().unwrap());
@@ -294,7 +328,7 @@ fn run(kind: Kind, url: &str, statement: String) {
         match kind {
             #[cfg(feature = "mongodb")]
             Kind::Mongodb => {
-                // One is made by its first document.
+                // A database is created with its first document.
                 if statement.starts_with("DROP") {
                     let client = method_sdk::mongodb::Client::with_uri_str(&url).await.unwrap();
                     let _ = client.default_database().unwrap().drop().await;
@@ -318,7 +352,7 @@ fn run(kind: Kind, url: &str, statement: String) {
     std::thread::spawn(|| tokio::runtime::Runtime::new().unwrap().block_on(work)).join().unwrap();
 }
 
-/// A database server of a test's own, to be stopped and started.
+/// A private database server that a test can stop and start again.
 pub(crate) struct Machine {
     kind: Kind,
     folder: TempDir,
@@ -328,12 +362,12 @@ pub(crate) struct Machine {
 impl Machine {
     pub(crate) fn start(kind: Kind) -> Self {
         let mut machine = Machine { kind, folder: tempfile::tempdir().unwrap(), url: String::new() };
-        machine.again();
+        machine.restart();
         machine
     }
 
-    /// Starts it again, on the same port and data.
-    pub(crate) fn again(&mut self) {
+    /// Starts the server again, on the same port and data.
+    pub(crate) fn restart(&mut self) {
         self.url = self.script("start").trim().to_owned();
     }
 
@@ -341,7 +375,7 @@ impl Machine {
         self.script("stop");
     }
 
-    /// The port of FerretDB's counters, as its log and those of others, is a file in here.
+    /// Reads a file of the server's folder: its log, or the port of FerretDB's counters.
     pub(crate) fn file(&self, name: &str) -> String {
         std::fs::read_to_string(self.folder.path().join(name)).unwrap()
     }

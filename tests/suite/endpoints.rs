@@ -1,12 +1,14 @@
-//! Both doors: forms, codes, the order of checks.
+//! The RPC endpoint and method URLs: requests, responses, error codes, the order of checks.
 
+use fixture::_probe::probe;
 use serde_json::{Value, json};
 
-use crate::support::{Server, sign};
+use crate::server::Server;
+use crate::support::Listening as _;
 
 #[tokio::test]
-async fn a_method_answers_through_both_doors_and_both_spellings() {
-    let server = Server::start(&[]);
+async fn a_method_is_called_at_both_endpoints_and_in_both_spellings() {
+    let server = Server::start();
     let api = server.api();
     let expected = json!({ "result": { "greeting": "hello alice", "n": 42 } });
     let parameters = r#"{"name": "alice", "n": 41}"#;
@@ -20,8 +22,8 @@ async fn a_method_answers_through_both_doors_and_both_spellings() {
 }
 
 #[tokio::test]
-async fn echo_gives_numbers_back_byte_for_byte() {
-    let server = Server::start(&[]);
+async fn echo_returns_numbers_byte_for_byte() {
+    let server = Server::start();
     let body = r#"{"parameters":{"big":123456789012345678901234567890,"exact":1.10,"e":1E400}, "method":"demo.echo"}"#;
     let reply = server.api().send("/", body, &[]).await;
     let expected = r#"{"result":{"big":123456789012345678901234567890,"exact":1.10,"e":1E400}}"#;
@@ -29,8 +31,8 @@ async fn echo_gives_numbers_back_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_an_envelope() {
-    let server = Server::start(&[]);
+async fn a_malformed_envelope_is_refused_with_the_code_of_its_fault() {
+    let server = Server::start();
     let api = server.api();
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     let envelope = |parameters: &str| format!(r#"{{"method":"demo.echo","parameters":{parameters}}}"#);
@@ -75,8 +77,8 @@ async fn what_is_wrong_with_an_envelope() {
 }
 
 #[tokio::test]
-async fn the_url_door_answers_with_the_status_of_the_code() {
-    let server = Server::fixture(&[]);
+async fn a_method_url_responds_with_the_status_of_the_error_code() {
+    let server = Server::fixture();
     let api = server.api();
     for (path, body, code, status) in [
         ("/echo/ping", "not json", 1015, 400),
@@ -99,8 +101,8 @@ async fn the_url_door_answers_with_the_status_of_the_code() {
 }
 
 #[tokio::test]
-async fn other_verbs_are_told_which_are_allowed() {
-    let server = Server::start(&[]);
+async fn a_disallowed_http_method_is_refused_with_the_allowed_ones() {
+    let server = Server::start();
     let api = server.api();
     for (verb, path, allow) in [
         ("GET", "/", "POST"),
@@ -122,8 +124,8 @@ async fn other_verbs_are_told_which_are_allowed() {
 }
 
 #[tokio::test]
-async fn names_reach_no_further_than_the_table() {
-    let server = Server::start(&[]);
+async fn only_names_in_the_method_table_can_be_called() {
+    let server = Server::start();
     let api = server.api();
     let dots = ".".repeat(10_000);
     let names = [
@@ -195,8 +197,8 @@ async fn names_reach_no_further_than_the_table() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_named_by_its_path() {
-    let server = Server::fixture(&[]);
+async fn an_invalid_parameter_is_reported_with_its_path() {
+    let server = Server::fixture();
     let api = server.api();
     for (parameters, path, message) in [
         (json!({}), "/small", "missing"),
@@ -230,12 +232,12 @@ async fn what_does_not_fit_is_named_by_its_path() {
     let twice = r#"{"method": "probe.typed", "parameters": {"small": 1, "small": 2}}"#;
     assert_eq!(api.send("/", twice, &[]).await.code(), 1019, "a duplicate inside parameters");
     let long = api.call("probe.typed", json!({ "small": "x".repeat(100_000) })).await;
-    assert!(long.body.len() < 1000, "the client's own text is cut");
+    assert!(long.body.len() < 1000, "the client's value is truncated");
 }
 
 #[tokio::test]
 async fn a_method_without_parameters_takes_an_empty_object_or_null() {
-    let server = Server::fixture(&[]);
+    let server = Server::fixture();
     let api = server.api();
     for parameters in [json!({}), Value::Null] {
         assert_eq!(api.call("probe.silent", parameters).await.body, b"");
@@ -247,8 +249,8 @@ async fn a_method_without_parameters_takes_an_empty_object_or_null() {
 }
 
 #[tokio::test]
-async fn get_converts_scalars_to_what_is_asked_for() {
-    let server = Server::fixture(&[]);
+async fn a_query_is_converted_to_the_types_of_the_parameters() {
+    let server = Server::fixture();
     let api = server.api();
     let reply = api.get("/probe/typed?small=7&flag=true&ratio=1.5&tags=a%20b&tags=c&colour=red").await;
     let expected = json!({ "small": 7, "flag": true, "ratio": 1.5, "tags": ["a b", "c"], "rows": [], "colour": "red" });
@@ -263,8 +265,8 @@ async fn get_converts_scalars_to_what_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_method_that_answers_nothing_sends_nothing_and_signs_nothing() {
-    let server = Server::fixture(&[]);
+async fn a_method_without_an_answer_has_an_empty_body_and_no_signature() {
+    let server = Server::fixture();
     let api = server.api();
     let alice = api.create("alice").await;
     let reply = api.call_as(&alice, "probe.silent", json!({})).await;
@@ -273,66 +275,16 @@ async fn a_method_that_answers_nothing_sends_nothing_and_signs_nothing() {
 
 #[tokio::test]
 async fn a_method_can_set_status_and_headers() {
-    let server = Server::fixture(&[]);
+    let server = Server::fixture();
     let reply = server.api().send("/probe/created", "", &[]).await;
     assert_eq!((reply.status, reply.header("location"), reply.result()), (201, Some("/somewhere/else"), json!("made")));
 }
 
 #[tokio::test]
-async fn a_panic_is_1000_for_its_request_and_nothing_else_notices() {
-    let server = Server::fixture(&[]);
-    let api = server.api();
-    let alice = api.create("alice").await;
-    for method in ["probe.panic_sync", "probe.panic_async", "probe.panic_blocking", "probe.fails"] {
-        let reply = api.call_as(&alice, method, json!({})).await;
-        assert_eq!(reply.json()["error"], json!({ "value": "Server error.", "code": 1000 }), "{method}");
-        assert!(reply.is_signed_by("alice"), "{method}");
-    }
-    let reply = api.call("probe.login_then_panic", json!("bob")).await;
-    assert_eq!(reply.code(), 1000);
-    assert!(reply.is_signed_by("bob"), "the session that the method made is current");
-    assert_eq!(api.call("echo.ping", json!(1)).await.result(), 1);
-    let calls = server.calls(7);
-    let causes: Vec<&str> = calls.iter().filter_map(|call| call["cause"].as_str()).collect();
-    assert!(causes.iter().any(|cause| cause.contains("a secret of the method")), "{causes:?}");
-    assert!(causes.iter().any(|cause| cause.contains("no_such_table")), "{causes:?}");
-}
-
-#[tokio::test]
-async fn every_answer_has_a_request_id_and_the_log_has_the_same() {
-    let server = Server::fixture(&["--trusted-proxies=127.0.0.0/8"]);
-    let api = server.api();
-    let alice = api.create("alice").await;
-    let body = r#"{"method":"probe.whoami","parameters":{}}"#;
-    let signature = sign("alice", body.as_bytes());
-    let headers = [
-        ("x-request-id", "mine-1._"),
-        ("x-session-id", &alice.id),
-        ("x-hmac", &signature),
-        ("x-forwarded-for", "198.51.100.7"),
-    ];
-    let reply = api.send("/", body, &headers).await;
-    assert_eq!(reply.header("x-request-id"), Some("mine-1._"));
-    let expected = json!({ "user": "alice", "peer": "198.51.100.7", "method": "probe.whoami", "id": "mine-1._" });
-    assert_eq!(reply.result(), expected);
-    let odd = "x".repeat(129);
-    for id in ["", "a b", "<script>", &odd] {
-        let reply = api.send("/no/such", "", &[("x-request-id", id)]).await;
-        let given = reply.header("x-request-id").unwrap();
-        assert!(!given.is_empty() && given != id, "{id}");
-    }
-    let calls = server.calls(6);
-    let call = calls.iter().find(|call| call["id"] == "mine-1._").unwrap();
-    assert_eq!((&call["method"], &call["user"], &call["code"]), (&json!("probe.whoami"), &json!("alice"), &json!(0)));
-    assert_eq!((&call["status"], &call["peer"]), (&json!(200), &json!("198.51.100.7")));
-    assert!(call["ms"].is_number());
-    let log = server.log();
-    assert!(!log.contains(&alice.id) && !log.contains("secret") && !log.contains(&signature), "{log}");
-}
-
-#[tokio::test]
-async fn browsers_are_answered_only_for_the_listed_origins() {
-    let server = Server::start(&["--allow_origins=https://app.example,http://localhost:3000"]);
+async fn browsers_get_cors_headers_only_for_the_configured_origins() {
+    let server = Server::start_with(|config| {
+        config.allow_origins = vec!["https://app.example".to_owned(), "http://localhost:3000".to_owned()];
+    });
     let api = server.api();
     let preflight = async |origin: &str| {
         let request = api.http.request("OPTIONS".parse().unwrap(), server.url("/")).header("origin", origin);
@@ -350,14 +302,14 @@ async fn browsers_are_answered_only_for_the_listed_origins() {
     assert_eq!(reply.header("access-control-allow-origin"), Some("http://localhost:3000"));
     assert_eq!(reply.header("access-control-expose-headers"), Some("x-hmac, x-request-id"));
     assert_eq!(reply.header("access-control-allow-credentials"), None);
-    let without = Server::start(&[]);
+    let without = Server::start();
     let reply = without.api().send("/demo/echo", "1", &[("origin", "http://localhost:3000")]).await;
     assert_eq!((reply.header("access-control-allow-origin"), reply.header("vary")), (None, None));
 }
 
 #[tokio::test]
 async fn http_2_with_prior_knowledge_is_served_on_the_same_port() {
-    let server = Server::start(&[]);
+    let server = Server::start();
     let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
     let response = client.post(server.url("/demo/echo")).body("[1]").send().await.unwrap();
     assert_eq!(response.version(), reqwest::Version::HTTP_2);
@@ -365,24 +317,27 @@ async fn http_2_with_prior_knowledge_is_served_on_the_same_port() {
 }
 
 #[tokio::test]
-async fn a_blocking_method_runs_beside_the_others() {
-    let server = Server::fixture(&[]);
+async fn a_blocking_method_does_not_block_other_calls() {
+    let server = Server::fixture();
     let api = server.api();
     let alice = api.create("alice").await;
-    let slow = tokio::spawn({
+    let probe = probe("a_blocking_method");
+    let blocked = tokio::spawn({
         let (api, alice) = (api.clone(), alice.clone());
-        async move { api.call_as(&alice, "probe.blocking", json!({ "ms": 500 })).await }
+        async move { api.call_as(&alice, "probe.blocking", json!({ "name": "a_blocking_method" })).await }
     });
+    probe.recorded("started", 1).await;
     assert_eq!(api.call("echo.ping", json!(1)).await.result(), 1);
-    assert!(!slow.is_finished());
-    let reply = slow.await.unwrap();
+    assert!(!blocked.is_finished());
+    probe.open();
+    let reply = blocked.await.unwrap();
     assert_eq!(reply.result(), "alice");
     assert!(reply.is_signed_by("alice"));
 }
 
 #[tokio::test]
-async fn the_health_endpoints_answer() {
-    let server = Server::start(&[]);
+async fn the_health_endpoints_respond() {
+    let server = Server::start();
     let api = server.api();
     for path in ["/livez", "/readyz"] {
         assert_eq!(api.get(path).await.status, 200, "{path}");

@@ -1,11 +1,14 @@
-//! Size, time and form: what a server does not let itself be made to do.
+//! Limits of size, time and number, and malformed requests.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use fixture::_probe::probe;
 use serde_json::json;
 
-use crate::support::{Server, read_all};
+use crate::databases::{Database, Kind};
+use crate::server::{Server, wait_for_event};
+use crate::support::{Listening as _, read_all, wait_for, wait_for_async};
 
 fn post(path: &str, headers: &str, body: &str) -> Vec<u8> {
     let length = body.len();
@@ -14,7 +17,7 @@ fn post(path: &str, headers: &str, body: &str) -> Vec<u8> {
 
 #[test]
 fn a_body_may_be_as_long_as_max_body_and_no_longer() {
-    let server = Server::start(&["--max_body=1k"]);
+    let server = Server::start_with(|config| config.max_body = 1024);
     for (bytes, code) in [(1024, ""), (1025, "1014"), (3000, "1014")] {
         let body = format!("\"{}\"", "x".repeat(bytes - 2));
         let plain = server.raw(&post("/demo/echo", "Connection: close\r\n", &body));
@@ -31,12 +34,12 @@ fn a_body_may_be_as_long_as_max_body_and_no_longer() {
     let reply = server.raw(endless.as_bytes());
     assert!(reply.starts_with("HTTP/1.1 413") && reply.contains("connection: close"), "{reply}");
     let asks = server.raw(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\nExpect: 100-continue\r\n\r\n");
-    assert!(asks.starts_with("HTTP/1.1 413"), "told before anything is sent: {asks}");
+    assert!(asks.starts_with("HTTP/1.1 413"), "refused before the body is sent: {asks}");
 }
 
 #[test]
-fn a_full_megabyte_comes_back() {
-    let server = Server::start(&[]);
+fn a_body_of_one_megabyte_is_returned() {
+    let server = Server::start();
     let body = format!("\"{}\"", "x".repeat(1024 * 1024 - 2));
     let reply = server.raw(&post("/demo/echo", "Connection: close\r\n", &body));
     assert!(reply.starts_with("HTTP/1.1 200") && reply.contains(&body), "{}", &reply[..200]);
@@ -44,7 +47,7 @@ fn a_full_megabyte_comes_back() {
 
 #[test]
 fn compressed_bodies_are_refused() {
-    let server = Server::start(&[]);
+    let server = Server::start();
     let reply = server.raw(&post("/demo/echo", "Content-Encoding: gzip\r\nConnection: close\r\n", "1"));
     assert!(reply.starts_with("HTTP/1.1 415") && reply.contains("1021"), "{reply}");
     let reply = server.raw(&post("/demo/echo", "Content-Encoding: identity\r\nConnection: close\r\n", "1"));
@@ -52,8 +55,8 @@ fn compressed_bodies_are_refused() {
 }
 
 #[test]
-fn framing_that_could_be_read_in_two_ways_is_refused() {
-    let server = Server::start(&[]);
+fn ambiguous_framing_is_refused() {
+    let server = Server::start();
     for head in [
         "POST / HTTP/1.1\r\nContent-Length: 0\r\n",
         "POST / HTTP/1.1\r\nHost: a\r\nHost: b\r\nContent-Length: 0\r\n",
@@ -72,15 +75,17 @@ fn framing_that_could_be_read_in_two_ways_is_refused() {
 }
 
 #[test]
-fn a_body_that_does_not_come_is_1018() {
-    let server = Server::start(&["--body_timeout=1s"]);
+fn a_body_that_does_not_arrive_is_refused_with_1018() {
+    let server = Server::start_with(|config| config.body_timeout = Duration::from_secs(1));
     let reply = server.raw(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n123");
     assert!(reply.starts_with("HTTP/1.1 408") && reply.contains("1018"), "{reply}");
 }
 
 #[test]
 fn silent_and_slow_connections_are_closed() {
-    let server = Server::start(&["--first_byte_timeout=1s", "--idle_timeout=1s"]);
+    let server = Server::start_with(|config| {
+        (config.first_byte_timeout, config.idle_timeout) = (Duration::from_secs(1), Duration::from_secs(1));
+    });
     for sent in ["", "P", "PRI * HT", "POST / HTTP/1.1\r\nHost:", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
         let mut stream = server.connect();
         stream.write_all(sent.as_bytes()).unwrap();
@@ -91,8 +96,8 @@ fn silent_and_slow_connections_are_closed() {
 }
 
 #[test]
-fn a_client_that_leaves_in_mid_body_is_no_trouble() {
-    let server = Server::start(&[]);
+fn a_disconnect_during_the_body_does_not_disturb_other_clients() {
+    let server = Server::start();
     for _ in 0..50 {
         let mut stream = server.connect();
         stream.write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n123").unwrap();
@@ -101,8 +106,8 @@ fn a_client_that_leaves_in_mid_body_is_no_trouble() {
 }
 
 #[test]
-fn one_address_cannot_take_all_connections() {
-    let server = Server::start(&["--max_connections_per_address=3"]);
+fn one_address_cannot_use_all_connections() {
+    let server = Server::start_with(|config| config.max_connections_per_address = 3);
     let mut held: Vec<_> = (0..3).map(|_| server.connect()).collect();
     for stream in &mut held {
         stream.write_all(&post("/demo/echo", "", "1")).unwrap();
@@ -110,49 +115,55 @@ fn one_address_cannot_take_all_connections() {
     }
     assert_eq!(server.raw(&post("/demo/echo", "Connection: close\r\n", "1")), "", "a fourth is refused");
     held.pop();
-    crate::support::wait_for(|| {
-        server.raw(&post("/demo/echo", "Connection: close\r\n", "1")).starts_with("HTTP/1.1 200").then_some(())
-    });
+    let accepted = || server.raw(&post("/demo/echo", "Connection: close\r\n", "1")).starts_with("HTTP/1.1 200");
+    wait_for(|| accepted().then_some(()), || "a connection is refused after one has closed".to_owned());
 }
 
 #[tokio::test]
-async fn a_method_that_takes_too_long_is_1016_and_is_dropped() {
-    let server = Server::fixture(&[]);
-    let api = server.api();
-    let reply = api.call("probe.slow", json!({})).await;
+async fn a_method_past_its_time_limit_fails_with_1016_and_is_dropped() {
+    let server = Server::fixture();
+    let reply = server.api().call("probe.slow", json!("slow")).await;
     assert_eq!((reply.status, reply.code(), reply.header("retry-after")), (503, 1016, Some("1")));
-    assert_eq!(api.event("slow told that the time is up").await, 1);
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    assert_eq!(api.call("probe.events", json!({})).await.result()["slow ran on"], json!(null));
-}
-
-#[test]
-fn a_client_that_leaves_keeps_its_place_until_its_call_has_ended() {
-    let server = Server::fixture(&["--max_connections_per_address=3"]);
-    for _ in 0..3 {
-        let mut stream = server.connect();
-        stream.write_all(&post("/probe/slow", "", "")).unwrap();
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    assert_eq!(server.raw(&post("/echo/ping", "Connection: close\r\n", "1")), "", "a fourth is refused");
-    crate::support::wait_for(|| {
-        server.raw(&post("/echo/ping", "Connection: close\r\n", "1")).starts_with("HTTP/1.1 200").then_some(())
-    });
+    wait_for_event("slow", "closed", 1).await;
+    wait_for_event("slow", "dropped", 1).await;
+    server.stop();
+    assert_eq!(probe("slow").count("closed"), 1);
 }
 
 #[tokio::test]
-async fn a_flood_of_blocking_methods_leaves_room_for_others() {
-    let server = Server::fixture(&["--max_connections_per_address=1000"]);
+async fn a_disconnected_client_keeps_its_connection_slot_until_its_call_has_ended() {
+    let server = Server::fixture_with(|config| config.max_connections_per_address = 3);
+    let streams: Vec<_> = (1..=3)
+        .map(|_| {
+            let mut stream = server.connect();
+            stream.write_all(&post("/probe/leave", "", "\"slots\"")).unwrap();
+            stream
+        })
+        .collect();
+    wait_for_event("slots", "started", 3).await;
+    drop(streams);
+    let ping = || server.raw(&post("/echo/ping", "Connection: close\r\n", "1"));
+    assert_eq!(ping(), "", "a fourth is refused");
+    wait_for_event("slots", "closed by a client without a session", 3).await;
+    assert_eq!(ping(), "", "a fourth is refused");
+    probe("slots").open();
+    wait_for(|| ping().starts_with("HTTP/1.1 200").then_some(()), || "no slot is released".to_owned());
+}
+
+#[tokio::test]
+async fn a_flood_of_blocking_methods_does_not_block_other_calls() {
+    let server = Server::fixture_with(|config| config.max_connections_per_address = 1000);
     let api = server.api();
     let flood: Vec<_> = (0..300)
         .map(|_| {
             let api = api.clone();
-            tokio::spawn(async move { api.call("probe.blocking", json!({ "ms": 4000 })).await.code() })
+            tokio::spawn(async move { api.call("probe.blocking", json!({ "name": "flood" })).await.code() })
         })
         .collect();
-    crate::support::wait_for_async(async || server.log().contains("too many blocking methods")).await;
+    wait_for_event("flood", "started", 256).await;
+    wait_for_async(async || flood.iter().filter(|call| call.is_finished()).count() == 44).await;
     api.create("alice").await;
-    assert!(flood.iter().any(|call| !call.is_finished()), "beside those that still block");
+    probe("flood").open();
     let mut codes = Vec::new();
     for call in flood {
         codes.push(call.await.unwrap());
@@ -164,8 +175,8 @@ async fn a_flood_of_blocking_methods_leaves_room_for_others() {
 }
 
 #[test]
-fn a_request_without_a_path_is_answered() {
-    let server = Server::start(&[]);
+fn a_request_without_a_path_gets_an_error_response() {
+    let server = Database::new(Kind::ANY).process(&[]);
     for target in ["CONNECT a:1", "OPTIONS *"] {
         let reply = server.raw(format!("{target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes());
         assert!(reply.starts_with("HTTP/1.1 40"), "{target}: {reply:?}");

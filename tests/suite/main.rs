@@ -1,4 +1,4 @@
-//! The whole server from the outside: bytes in, bytes out, over real sockets.
+//! The whole server from the outside: bytes in, bytes out, over real sockets. Nothing here needs a compiler at run time.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(clippy::print_stdout, reason = "figures, for `--nocapture`")]
@@ -9,21 +9,19 @@
 
 mod accounts;
 mod administration;
-mod build;
 mod command;
 mod database_outages;
 mod databases;
-mod development;
 mod endpoints;
 mod graceful_shutdown;
 mod limits;
 #[cfg(feature = "sqlite")]
 mod methods;
 mod multi_instance;
-mod readme;
 mod reverse_proxy;
 mod round_trips;
-mod scratch_app;
+mod server;
 mod streams;
+#[path = "../support/mod.rs"]
 mod support;
 mod wire_compat;

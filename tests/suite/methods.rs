@@ -1,4 +1,4 @@
-//! The methods of this application, called without a socket: what a test of one's own methods looks like.
+//! The methods of this application, called without a socket: an example of tests for an application's methods.
 
 use method_sdk::code;
 use serde_json::json;
@@ -16,7 +16,7 @@ async fn a_method_is_called_with_a_session_in_three_lines() {
 }
 
 #[tokio::test]
-async fn visits_are_counted_in_a_table_of_the_methods_own() {
+async fn visits_are_counted_in_a_table_of_the_method() {
     let app = App::new(simpleapi::methods()).await;
     assert_eq!(app.call("demo.visits", json!({})).await.unwrap(), json!({ "visits": 1 }));
     assert_eq!(app.call("demo.visits", json!({})).await.unwrap(), json!({ "visits": 2 }));
@@ -30,13 +30,13 @@ async fn a_methods_own_error_reaches_the_caller() {
 }
 
 #[tokio::test]
-async fn a_stream_is_seen_whole() {
+async fn a_stream_is_collected_into_one_body() {
     let app = App::new(simpleapi::methods()).await;
     assert_eq!(app.exchange("demo.countdown", json!({ "from": 2 }), None).await.body, "2\n1\n");
 }
 
 #[tokio::test]
-async fn a_password_is_checked_once_whoever_is_asked_for() {
+async fn a_login_verifies_one_password_hash_for_known_and_unknown_users_alike() {
     let app = App::new(simpleapi::methods()).await;
     app.login("alice").await;
     let long = "x".repeat(2000);

@@ -1,27 +1,29 @@
-//! Several servers over one database, and one that dies.
+//! Several servers on one database, and one that is killed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde_json::json;
 
 use crate::databases::{Database, Kind, over_every_store};
 #[cfg(feature = "sqlite")]
-use crate::support::lock;
+use crate::databases::write_lock;
+use crate::support::{Listening as _, wait_for_async};
 
 over_every_store! {
-    a_session_of_one_server_is_the_other_servers_too
-    servers_that_start_at_once_make_one_schema
-    killed_in_the_middle_of_creations_no_acknowledged_account_is_lost
-    visits_are_counted_in_a_table_of_the_methods_own
+    a_session_of_one_server_is_valid_on_another
+    servers_that_start_concurrently_create_one_schema
+    a_server_killed_during_account_creations_loses_no_acknowledged_account
+    visits_are_counted_in_a_table_of_the_method
     ; atomic
-    visits_of_two_servers_at_once_are_each_counted
+    concurrent_visits_of_two_servers_are_all_counted
 }
 
-async fn a_session_of_one_server_is_the_other_servers_too(kind: Kind) {
+async fn a_session_of_one_server_is_valid_on_another(kind: Kind) {
     let shared = Database::new(kind);
-    let one = shared.server(&[]);
-    let two = shared.server(&[]);
+    let one = shared.server();
+    let two = shared.server();
     let alice = one.api().create("alice").await;
     assert_eq!(two.api().call_as(&alice, "demo.counter", json!({})).await.result(), json!({ "count": 1 }));
     assert_eq!(one.api().call_as(&alice, "demo.counter", json!({})).await.result(), json!({ "count": 2 }));
@@ -29,12 +31,12 @@ async fn a_session_of_one_server_is_the_other_servers_too(kind: Kind) {
     assert_eq!(two.api().call_as(&alice, "demo.counter", json!({})).await.code(), 1007, "on its next request");
 }
 
-async fn servers_that_start_at_once_make_one_schema(kind: Kind) {
+async fn servers_that_start_concurrently_create_one_schema(kind: Kind) {
     let shared = Database::new(kind);
     let servers: Vec<_> = (0..6)
         .map(|_| {
             let shared = shared.clone();
-            std::thread::spawn(move || shared.server(&[]))
+            std::thread::spawn(move || shared.server())
         })
         .collect();
     let servers: Vec<_> = servers.into_iter().map(|server| server.join().unwrap()).collect();
@@ -44,17 +46,17 @@ async fn servers_that_start_at_once_make_one_schema(kind: Kind) {
     }
 }
 
-async fn visits_are_counted_in_a_table_of_the_methods_own(kind: Kind) {
+async fn visits_are_counted_in_a_table_of_the_method(kind: Kind) {
     let shared = Database::new(kind);
-    let servers = [shared.server(&[]), shared.server(&[])];
+    let servers = [shared.server(), shared.server()];
     for (visits, server) in (1..=4).zip(servers.iter().cycle()) {
         assert_eq!(server.api().call("demo.visits", json!({})).await.result(), json!({ "visits": visits }));
     }
 }
 
-async fn visits_of_two_servers_at_once_are_each_counted(kind: Kind) {
+async fn concurrent_visits_of_two_servers_are_all_counted(kind: Kind) {
     let shared = Database::new(kind);
-    let servers = [shared.server(&[]), shared.server(&[])];
+    let servers = [shared.server(), shared.server()];
     let calls: Vec<_> = (0..60)
         .map(|n| {
             let api = servers[n % 2].api();
@@ -66,16 +68,16 @@ async fn visits_of_two_servers_at_once_are_each_counted(kind: Kind) {
         visits.push(call.await.unwrap());
     }
     visits.sort_unstable();
-    // The in-memory server of MongoDB's protocol answers a document as it is a moment after the update.
+    // The in-memory server of MongoDB's protocol returns a document as it is a moment after the update.
     if kind.name() != "mongodb" {
         assert_eq!(visits, (1..=60).collect::<Vec<_>>());
     }
     assert_eq!(servers[0].api().call("demo.visits", json!({})).await.result(), json!({ "visits": 61 }));
 }
 
-async fn killed_in_the_middle_of_creations_no_acknowledged_account_is_lost(kind: Kind) {
+async fn a_server_killed_during_account_creations_loses_no_acknowledged_account(kind: Kind) {
     let shared = Database::new(kind);
-    let mut server = shared.server(&[]);
+    let mut server = shared.process(&[]);
     let api = server.api();
     let killed = Arc::new(AtomicBool::new(false));
     let calls: Vec<_> = (0..200)
@@ -90,9 +92,8 @@ async fn killed_in_the_middle_of_creations_no_acknowledged_account_is_lost(kind:
             })
         })
         .collect();
-    // In the middle: some are acknowledged, and most are not.
-    let log = server.log.clone();
-    crate::support::wait_for_async(async || log.lock().unwrap().matches("\"call\"").count() >= 20).await;
+    // When some creations are acknowledged, and most are not.
+    wait_for_async(async || server.log().matches("\"call\"").count() >= 20).await;
     server.child.kill().unwrap();
     killed.store(true, Ordering::SeqCst);
     server.child.wait().unwrap();
@@ -102,24 +103,24 @@ async fn killed_in_the_middle_of_creations_no_acknowledged_account_is_lost(kind:
     }
     assert!((1..200).contains(&acknowledged.len()), "{} were acknowledged", acknowledged.len());
 
-    let again = shared.server(&[]);
+    let second = shared.server();
     for user_id in acknowledged {
-        assert_eq!(again.api().login(&user_id).await.code(), 0, "{user_id}");
+        assert_eq!(second.api().login(&user_id).await.code(), 0, "{user_id}");
     }
 }
 
 #[cfg(feature = "sqlite")]
 #[tokio::test]
-async fn a_database_that_is_locked_is_1016_and_then_good_again() {
+async fn calls_on_a_locked_database_fail_with_1016_until_it_is_unlocked() {
     let shared = Database::new(Kind::Sqlite);
-    let server = shared.server(&["--database_timeout=1s"]);
+    let server = shared.server_with(|config| config.database_timeout = Duration::from_secs(1));
     let api = server.api();
     let alice = api.create("alice").await;
-    let lock = lock(&shared.directory).await;
+    let lock = write_lock(&shared.directory).await;
     let reply = api.call("account.create", json!({ "user_id": "bob", "password": "secret" })).await;
     assert_eq!((reply.code(), reply.status, reply.header("retry-after")), (1016, 503, Some("1")));
     assert_eq!(reply.json()["error"]["value"], "Service unavailable", "no internals");
-    assert_eq!(api.call_as(&alice, "demo.echo", json!(1)).await.code(), 0, "reading goes on");
+    assert_eq!(api.call_as(&alice, "demo.echo", json!(1)).await.code(), 0, "reads still work");
     lock.rollback().await.unwrap();
     api.create("bob").await;
 }
@@ -128,9 +129,9 @@ async fn a_database_that_is_locked_is_1016_and_then_good_again() {
 #[tokio::test]
 async fn a_server_starts_while_another_holds_the_write_lock() {
     let shared = Database::new(Kind::Sqlite);
-    drop(shared.server(&[]));
-    let lock = lock(&shared.directory).await;
-    let server = shared.server(&["--database_timeout=1h"]);
+    drop(shared.server());
+    let lock = write_lock(&shared.directory).await;
+    let server = shared.server_with(|config| config.database_timeout = Duration::from_secs(3600));
     assert_eq!(server.api().get("/readyz").await.status, 200);
     lock.rollback().await.unwrap();
 }

@@ -1,21 +1,21 @@
-//! Behind a load balancer and under a service manager: what can be served is served while servers come and go.
+//! Servers behind a load balancer and under a service manager: clients are served while servers restart.
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::databases::{Database, Kind};
-use crate::support::{read_all, server_binary};
+use crate::support::{TIMEOUT, read_all, server_binary, wait_for};
 
-/// A server that is given this socket, as systemd gives one.
+/// Starts a server with this listener, as systemd does.
 fn activated(listener: &TcpListener, database: &Database) -> Child {
-    // What a service manager does between fork and exec a shell can do as well: it knows its own id.
+    // A service manager sets the variables between fork and exec; a shell can too, since it knows its own process id.
     let script = r#"export LISTEN_PID=$$ LISTEN_FDS=1; exec "$0" "$@" 3<&0 </dev/null"#;
     let socket = OwnedFd::from(listener.try_clone().unwrap());
     let mut command = Command::new("sh");
@@ -23,64 +23,80 @@ fn activated(listener: &TcpListener, database: &Database) -> Child {
     command.current_dir(database.directory.path()).stdin(Stdio::from(socket)).stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// One call on a connection of its own; false if it was refused or not answered.
+/// Makes one call on a connection of its own; returns `false` if the connection is refused or there is no response.
 fn call(address: SocketAddr) -> bool {
     let Ok(mut stream) = TcpStream::connect(address) else { return false };
-    stream.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     let request = b"POST /demo/echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1\r\n\r\n7";
     stream.write_all(request).is_ok() && read_all(&mut stream).ends_with(r#"{"result":7}"#)
 }
 
+/// The calls of all clients.
+#[derive(Default)]
+struct Counts {
+    sent: AtomicUsize,
+    failed: AtomicUsize,
+    answered: AtomicUsize,
+}
+
 #[test]
 fn a_restart_with_the_service_managers_socket_refuses_no_connection() {
+    const CLIENTS: usize = 8;
     let database = Database::new(Kind::ANY);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let mut server = activated(&listener, &database);
-    let stop = Arc::new(AtomicBool::new(false));
-    let clients: Vec<_> = (0..8)
+    let (stop, counts) = (Arc::new(AtomicBool::new(false)), Arc::new(Counts::default()));
+    let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
-            let stop = stop.clone();
+            let (stop, counts) = (stop.clone(), counts.clone());
             std::thread::spawn(move || {
-                let (mut calls, mut failed) = (0, 0);
                 while !stop.load(Ordering::SeqCst) {
-                    calls += 1;
-                    failed += usize::from(!call(address));
+                    counts.sent.fetch_add(1, Ordering::SeqCst);
+                    let result = if call(address) { &counts.answered } else { &counts.failed };
+                    result.fetch_add(1, Ordering::SeqCst);
+                    // A slower pace, because every connection takes a port for a minute.
                     std::thread::sleep(Duration::from_millis(2));
                 }
-                (calls, failed)
             })
         })
         .collect();
-    for _ in 0..3 {
-        std::thread::sleep(Duration::from_millis(500));
+    // In this order, so that no call is counted as answered and not as sent.
+    let read = || [&counts.answered, &counts.failed, &counts.sent].map(|count| count.load(Ordering::SeqCst));
+    for restart in 1..=3 {
+        wait_for(|| (read()[0] >= 500 * restart).then_some(()), || format!("too few calls answered: {:?}", read()));
         kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
         assert!(server.wait().unwrap().success());
-        // Nobody accepts now.
-        std::thread::sleep(Duration::from_millis(300));
+        // No process accepts connections now, and every client waits in the backlog.
+        let waiting = || {
+            let [answered, failed, sent] = read();
+            sent - failed - answered
+        };
+        wait_for(|| (waiting() == CLIENTS).then_some(()), || format!("{} clients wait", waiting()));
         server = activated(&listener, &database);
     }
     assert!(call(address));
     stop.store(true, Ordering::SeqCst);
-    let counts: Vec<(usize, usize)> = clients.into_iter().map(|client| client.join().unwrap()).collect();
+    for client in clients {
+        client.join().unwrap();
+    }
     server.kill().unwrap();
     server.wait().unwrap();
-    let calls: usize = counts.iter().map(|(calls, _)| calls).sum();
-    let failed: usize = counts.iter().map(|(_, failed)| failed).sum();
+    let [_, failed, calls] = read();
     println!("{calls} connections during 3 restarts, {failed} refused or lost");
     assert_eq!(failed, 0);
 }
 
 #[test]
-fn a_socket_that_is_none_is_said() {
+fn an_invalid_inherited_socket_is_reported() {
     let database = Database::new(Kind::ANY);
     let script = r#"export LISTEN_PID=$$ LISTEN_FDS=1; exec "$0" "$@" 3</dev/null"#;
     let mut command = Command::new("sh");
     command.args(["-c", script]).arg(server_binary()).args(database.options()).current_dir(database.directory.path());
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains("the socket that LISTEN_FDS gives cannot be used"), "{told}");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("the socket that LISTEN_FDS gives cannot be used"), "{text}");
 }
 
 #[cfg(feature = "mysql")]
@@ -90,20 +106,20 @@ mod nginx {
     use serde_json::json;
 
     use super::*;
-    use crate::support::{Api, Server, Session, root, wait_for_async};
+    use crate::support::{Api, Process, Session, root, sign, wait_for_async};
 
-    /// nginx with the repository's `nginx.conf`, but for the ports.
+    /// nginx with the repository's `nginx.conf`, on other ports.
     struct Nginx {
         child: Child,
         _folder: tempfile::TempDir,
     }
 
     impl Nginx {
-        fn start(own: u16, servers: [u16; 2]) -> Self {
+        fn start(port: u16, servers: [u16; 2]) -> Self {
             let folder = tempfile::tempdir().unwrap();
             let text = std::fs::read_to_string(root().join("nginx.conf")).unwrap();
             let [one, two] = servers.map(|port| port.to_string());
-            let text = text.replace("8888", &one).replace("8889", &two).replace("8080", &own.to_string());
+            let text = text.replace("8888", &one).replace("8889", &two).replace("8080", &port.to_string());
             std::fs::write(folder.path().join("nginx.conf"), text).unwrap();
             let mut nginx = Command::new("nginx");
             nginx.arg("-p").arg(folder.path()).args(["-c", "nginx.conf", "-e", "stderr", "-g", "daemon off;"]);
@@ -118,7 +134,7 @@ mod nginx {
         }
     }
 
-    /// Ports that were free a moment ago.
+    /// Ports that are free at the time of the call.
     fn ports<const N: usize>() -> [u16; N] {
         let sockets = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         sockets.map(|socket| socket.local_addr().unwrap().port())
@@ -127,18 +143,22 @@ mod nginx {
     struct Client {
         session: Session,
         counted: u64,
-        /// When, and what came instead of an answer.
+        /// When each failure happened, and the status or error instead of a result.
         failures: Vec<(Instant, String)>,
     }
 
-    async fn load(api: Api, session: Session, stop: Arc<AtomicBool>) -> Client {
+    /// Makes signed calls until `stop` is set, and adds the successful ones to `total`.
+    async fn load(api: Api, session: Session, stop: Arc<AtomicBool>, total: Arc<AtomicUsize>) -> Client {
         let mut client = Client { session, counted: 0, failures: Vec::new() };
         let body = json!({ "method": "demo.counter", "parameters": {} }).to_string();
-        let signature = crate::support::sign(&client.session.user, body.as_bytes());
+        let signature = sign(&client.session.user, body.as_bytes());
         while !stop.load(Ordering::SeqCst) {
             let headers = [("x-session-id", client.session.id.as_str()), ("x-hmac", signature.as_str())];
             match api.try_send("/", &body, &headers).await {
-                Ok(reply) if reply.status == 200 && reply.code() == 0 => client.counted += 1,
+                Ok(reply) if reply.status == 200 && reply.code() == 0 => {
+                    client.counted += 1;
+                    total.fetch_add(1, Ordering::SeqCst);
+                }
                 Ok(reply) => client.failures.push((Instant::now(), format!("{}", reply.status))),
                 Err(error) => client.failures.push((Instant::now(), error.to_string())),
             }
@@ -148,40 +168,43 @@ mod nginx {
 
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "needs nginx and MySQL: run tests/run"]
-    async fn servers_are_killed_and_restarted_and_no_session_is_lost() {
+    async fn no_session_is_lost_when_servers_are_killed_and_restarted() {
         const CLIENTS: usize = 8;
         let database = Database::new(Kind::Mysql);
-        let [own, one, two] = ports();
-        let start = |port: u16| database.server(&[&format!("--port={port}"), "--trusted_proxies=127.0.0.1"]);
+        let [proxy, one, two] = ports();
+        let start = |port: u16| database.process(&[&format!("--port={port}"), "--trusted_proxies=127.0.0.1"]);
         let (mut first, mut second) = (start(one), start(two));
-        let _nginx = Nginx::start(own, [one, two]);
-        let api = Api { http: reqwest::Client::new(), base: format!("http://127.0.0.1:{own}") };
+        let _nginx = Nginx::start(proxy, [one, two]);
+        let api = Api { http: reqwest::Client::new(), base: format!("http://127.0.0.1:{proxy}") };
         let hello = json!({ "method": "demo.hello", "parameters": { "name": "x", "n": 1 } }).to_string();
         wait_for_async(async || api.try_send("/", &hello, &[]).await.is_ok_and(|reply| reply.status == 200)).await;
 
-        let stop = Arc::new(AtomicBool::new(false));
+        let (stop, total) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let mut clients = Vec::new();
         for n in 0..CLIENTS {
             let session = api.create(&format!("user{n}")).await;
-            clients.push(tokio::spawn(load(api.clone(), session, stop.clone())));
+            clients.push(tokio::spawn(load(api.clone(), session, stop.clone(), total.clone())));
         }
-        let some_time = || tokio::time::sleep(Duration::from_millis(1500));
-        some_time().await;
+        let some_load = async || {
+            let target = total.load(Ordering::SeqCst) + 100 * CLIENTS;
+            wait_for_async(async || total.load(Ordering::SeqCst) >= target).await;
+        };
+        some_load().await;
         let killed = Instant::now();
         first.child.kill().unwrap();
         first.child.wait().unwrap();
-        some_time().await;
+        some_load().await;
         drop(first);
         first = start(one);
-        some_time().await;
+        some_load().await;
         let rolling = Instant::now();
         for _ in 0..2 {
             tokio::task::block_in_place(|| assert!(first.stop().0.success()));
             first = start(one);
-            some_time().await;
+            some_load().await;
             tokio::task::block_in_place(|| assert!(second.stop().0.success()));
             second = start(two);
-            some_time().await;
+            some_load().await;
         }
         stop.store(true, Ordering::SeqCst);
 
@@ -195,18 +218,18 @@ mod nginx {
             assert!(expected.contains(&count), "{count} is not in {expected:?}");
             counted += client.counted;
             for (when, what) in client.failures {
-                assert!(when > killed, "{what}, before anything happened");
+                assert!(when > killed, "{what}, before the first kill");
                 if when < rolling { at_kill.push(what) } else { at_restarts.push(what) }
             }
         }
         println!(
             "{counted} signed calls; at kill -9 {at_kill:?} of {CLIENTS} clients; at 4 restarts {at_restarts:?}; {CLIENTS} of {CLIENTS} sessions kept"
         );
-        // What had been sent to the killed server nginx must not send again: it may have been carried out. A client that has
-        // lost a call may be quick enough to send one more, while the process is ending.
+        // nginx must not send a call again that the killed server may have executed. A client that has lost a call may send
+        // one more before the process has ended.
         assert!(at_kill.len() <= 2 * CLIENTS, "{at_kill:?}");
         assert!(at_restarts.is_empty(), "{at_restarts:?}");
-        let log = Server::log(&first);
+        let log = Process::log(&first);
         assert!(log.contains("\"peer\":\"127.0.0.1\""), "{log}");
     }
 }

@@ -1,8 +1,9 @@
-//! What a call costs the database, by the database's own count.
+//! The number of round trips of a call to the database, as the database counts them.
 
 use serde_json::json;
 
 use crate::databases::{Database, Kind, Machine, over_every_server};
+use crate::support::{Listening as _, wait_for_async};
 
 over_every_server! {
     an_authenticated_call_is_one_round_trip
@@ -12,7 +13,8 @@ async fn an_authenticated_call_is_one_round_trip(kind: Kind) {
     const CALLS: u64 = 100;
     let machine = Machine::start(kind);
     let database = Database::on(kind, &machine.url);
-    let server = database.server(&["--database_connections=2"]);
+    let counter = Counter::new(&machine, &database).await;
+    let server = database.server_with(|config| config.database_connections = 2);
     let api = server.api();
     let alice = api.create("alice").await;
     let call = async || assert_eq!(api.call_as(&alice, "demo.echo", json!(1)).await.result(), json!(1));
@@ -20,22 +22,22 @@ async fn an_authenticated_call_is_one_round_trip(kind: Kind) {
     for _ in 0..10 {
         call().await;
     }
-    let counter = Counter::new(&machine, &database).await;
+    let counter = counter.calibrate(&machine).await;
     let before = counter.read(&machine).await;
     for _ in 0..CALLS {
         call().await;
     }
     let after = counter.read(&machine).await;
-    let counted = after - before - counter.own;
+    let counted = after - before - counter.cost;
     println!("{kind:?}: {counted} round trips in {CALLS} authenticated calls");
     assert_eq!(counted, CALLS);
 }
 
-/// The commands that a database has been sent.
+/// Counts the commands that a database has received.
 struct Counter {
     handle: method_sdk::Database,
-    /// Those that reading the count adds.
-    own: u64,
+    /// The commands that reading the count adds.
+    cost: u64,
 }
 
 impl Counter {
@@ -46,32 +48,43 @@ impl Counter {
             use method_sdk::sqlx;
             sqlx::raw_sql("ALTER SYSTEM SET log_statement = 'all'").execute(pool).await.unwrap();
             sqlx::raw_sql("SELECT pg_reload_conf()").execute(pool).await.unwrap();
-            // Until the server's sessions have read it.
-            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            // A new connection has the configuration of the server's main process.
+            wait_for_async(async || {
+                use sqlx::Connection as _;
+                let mut connection = sqlx::PgConnection::connect(&database.url).await.unwrap();
+                let setting: String = sqlx::query_scalar("SHOW log_statement").fetch_one(&mut connection).await.unwrap();
+                setting == "all"
+            })
+            .await;
+            return Counter { handle: database.handle().await, cost: 0 };
         }
-        let mut counter = Counter { handle, own: 0 };
-        // The least of several, so that nothing else is counted that happens to come in between.
+        Counter { handle, cost: 0 }
+    }
+
+    /// Measures the cost of reading the count.
+    async fn calibrate(self, machine: &Machine) -> Self {
+        // The minimum of several readings, which contains no other client's commands.
         let mut reads = Vec::new();
         for _ in 0..4 {
-            reads.push(counter.read(machine).await);
+            reads.push(self.read(machine).await);
         }
-        counter.own = reads.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap();
-        counter
+        let cost = reads.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap();
+        Counter { cost, ..self }
     }
 
     async fn read(&self, machine: &Machine) -> u64 {
         match &self.handle {
-            // Statements, and pings, which are not among them.
+            // Statements, and pings, which MySQL does not count as statements.
             #[cfg(feature = "mysql")]
             method_sdk::Database::Mysql(_) => {
                 use method_sdk::sqlx::{self, Connection as _, MySqlConnection};
-                // A connection anew, which always costs the same, where a pool would send pings when it likes.
+                // A new connection, whose cost is constant; a pool sends pings at times of its own.
                 let mut connection = MySqlConnection::connect(&machine.url).await.unwrap();
                 let status = "SELECT CAST(sum(variable_value) AS UNSIGNED) FROM information_schema.global_status
                     WHERE variable_name IN ('questions', 'com_stmt_prepare', 'com_admin_commands')";
                 sqlx::query_scalar(status).fetch_one(&mut connection).await.unwrap()
             }
-            // The log has a line of each statement.
+            // The log has a line for each statement.
             #[cfg(feature = "postgres")]
             method_sdk::Database::Postgres(_) => {
                 let log = machine.file("log");

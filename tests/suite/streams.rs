@@ -1,165 +1,205 @@
-//! Answers written by hand, and clients that leave.
+//! Streamed responses, and clients that disconnect.
 
 use std::io::{Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use fixture::_probe::probe;
+use serde_json::{Value, json};
 
-use crate::support::{Server, read_all};
+use crate::server::{Server, wait_for_event};
+use crate::support::{Api, Listening as _, Session, read_all, sign};
 
-fn envelope(method: &str, parameters: &serde_json::Value) -> Vec<u8> {
-    let body = json!({ "method": method, "parameters": parameters }).to_string();
-    format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+fn body(method: &str, parameters: &Value) -> String {
+    json!({ "method": method, "parameters": parameters }).to_string()
 }
 
-fn chunked(method: &str, name: &str, fail: &str, server: &Server) -> String {
+/// Sends a call on a connection of its own.
+fn send(server: &Server, method: &str, parameters: &Value) -> TcpStream {
     let mut stream = server.connect();
-    stream.write_all(&envelope(method, &json!({ "name": name, "fail": fail, "lines": 2 }))).unwrap();
+    let body = body(method, parameters);
+    write!(stream, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+    stream
+}
+
+/// Calls `probe.stream` for two lines, and reads until the connection ends or is silent for two seconds.
+fn stream_two_lines(server: &Server, name: &str, fail: &str) -> String {
+    let mut stream = send(server, "probe.stream", &json!({ "name": name, "fail": fail, "lines": 2 }));
     stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
     read_all(&mut stream)
 }
 
+/// Calls a method and disconnects once it has started.
+async fn call_and_disconnect(api: &Api, session: Option<&Session>, method: &'static str, name: &'static str) {
+    let (api, session) = (api.clone(), session.cloned());
+    let call = tokio::spawn(async move {
+        match session {
+            Some(session) => api.call_as(&session, method, json!(name)).await,
+            None => api.call(method, json!(name)).await,
+        }
+    });
+    wait_for_event(name, "started", 1).await;
+    call.abort();
+    assert!(call.await.unwrap_err().is_cancelled());
+}
+
 #[test]
 fn the_first_line_arrives_before_the_last_is_produced() {
-    let server = Server::start(&[]);
-    let mut stream = server.connect();
+    let server = Server::start();
     let started = Instant::now();
-    stream.write_all(&envelope("demo.countdown", &json!({ "from": 3 }))).unwrap();
-    let mut seen = String::new();
-    let mut arrived = Vec::new();
+    let mut stream = send(&server, "demo.countdown", &json!({ "from": 3 }));
+    let mut text = String::new();
+    let mut arrivals = Vec::new();
     let mut piece = [0; 1024];
     for line in ["3\n", "2\n", "1\n", "0\r\n\r\n"] {
-        while !seen.contains(&format!("\r\n{line}")) {
+        while !text.contains(&format!("\r\n{line}")) {
             let length = stream.read(&mut piece).unwrap();
-            assert!(length > 0, "ended early: {seen}");
-            seen.push_str(&String::from_utf8_lossy(&piece[..length]));
+            assert!(length > 0, "ended early: {text}");
+            text.push_str(&String::from_utf8_lossy(&piece[..length]));
         }
-        arrived.push(started.elapsed());
+        arrivals.push(started.elapsed());
     }
-    assert!(arrived[0] < arrived[2] - Duration::from_millis(1500), "{arrived:?}");
-    let head = seen.split("\r\n\r\n").next().unwrap();
+    assert!(arrivals[0] < arrivals[2] - Duration::from_millis(1500), "{arrivals:?}");
+    let head = text.split("\r\n\r\n").next().unwrap();
     assert!(head.starts_with("HTTP/1.1 200") && head.contains("content-type: text/plain; charset=utf-8"), "{head}");
     assert!(head.contains("x-request-id") && !head.contains("x-hmac") && !head.contains("content-length"), "{head}");
 }
 
 #[test]
 fn a_stream_ends_cleanly_only_if_its_method_does() {
-    let server = Server::fixture(&[]);
-    let good = chunked("probe.stream", "good", "", &server);
+    let server = Server::fixture();
+    let good = stream_two_lines(&server, "good", "");
     assert!(good.contains("tick 0") && good.contains("tick 1") && good.contains("0\r\n\r\n"), "{good}");
     assert!(!good.contains("not sent"), "{good}");
     assert!(good.contains("content-type: application/octet-stream"), "{good}");
     for fail in ["error", "panic"] {
-        let cut = chunked("probe.stream", "cut", fail, &server);
+        let cut = stream_two_lines(&server, "cut", fail);
         assert!(cut.contains("tick 0") && !cut.contains("\r\n0\r\n\r\n"), "{fail}: {cut}");
     }
 }
 
-#[tokio::test]
-async fn a_stream_that_fails_is_not_a_client_that_leaves() {
-    let server = Server::fixture(&[]);
-    chunked("probe.stream", "failed", "error", &server);
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(server.api().call("probe.events", json!({})).await.result()["failed closed"], json!(null));
+#[test]
+fn a_stream_that_fails_is_not_a_disconnect() {
+    let server = Server::fixture();
+    stream_two_lines(&server, "failed", "error");
+    // After the drain no hook runs any more.
+    server.stop();
+    assert_eq!(probe("failed").count("closed"), 0);
 }
 
-#[cfg(feature = "sqlite")]
 #[tokio::test]
-async fn a_client_that_leaves_before_invoke_has_begun_is_noticed_too() {
-    let server = Server::fixture(&["--database_connections=1", "--database_timeout=1h"]);
+async fn a_disconnect_before_invoke_has_begun_is_noticed() {
+    let server = Server::fixture_with(|config| {
+        (config.database_connections, config.database_timeout) = (1, Duration::from_secs(3600));
+    });
     let api = server.api();
     let alice = api.create("alice").await;
-    assert_eq!(api.call("probe.events", json!({})).await.code(), 0);
-    // The one connection to the database waits for a lock, and so the next call waits for its session.
-    let lock = crate::support::lock(&server.directory).await;
-    let waiting = tokio::spawn({
+    // The only connection to the database is held, and so the next call waits for its session.
+    let holder = tokio::spawn({
         let api = api.clone();
-        async move { api.call("account.create", json!({ "user_id": "bob", "password": "secret" })).await.code() }
+        async move { api.call("probe.hold_connection", json!("holder")).await.body }
     });
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let call = api.call_as(&alice, "probe.leave", json!("early"));
-    assert!(tokio::time::timeout(Duration::from_millis(300), call).await.is_err());
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    lock.rollback().await.unwrap();
-    assert_eq!(waiting.await.unwrap(), 0);
-    assert_eq!(api.event("early ended, left: true").await, 1);
-    assert_eq!(api.event("early closed by alice").await, 1);
+    wait_for_event("holder", "started", 1).await;
+    let body = body("probe.leave", &json!("early"));
+    let (session, signature, length) = (&alice.id, sign("alice", body.as_bytes()), body.len());
+    let mut stream = server.connect();
+    write!(
+        stream,
+        "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nx-session-id: {session}\r\nx-hmac: {signature}\r\nContent-Length: {length}\r\n\r\n"
+    )
+    .unwrap();
+    let mut piece = [0; 100];
+    let length = stream.read(&mut piece).unwrap();
+    assert!(piece[..length].starts_with(b"HTTP/1.1 100"), "the body is being read");
+    stream.write_all(body.as_bytes()).unwrap();
+    // A later request has been answered, so the server has received the earlier one.
+    assert_eq!(api.call("echo.ping", json!(1)).await.result(), 1);
+    drop(stream);
+    assert_eq!(api.call("echo.ping", json!(1)).await.result(), 1);
+    assert_eq!(probe("early").count("started"), 0);
+    probe("early").open();
+    probe("holder").open();
+    assert_eq!(holder.await.unwrap(), b"");
+    wait_for_event("early", "ended", 1).await;
+    wait_for_event("early", "closed by alice", 1).await;
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_a_waiting_call_is_noticed_once_and_invoke_runs_to_its_end() {
-    let server = Server::fixture(&[]);
-    let api = server.api();
-    for (name, leave) in [("fin", Shutdown::Both), ("half", Shutdown::Write)] {
-        let mut stream = server.connect();
-        stream.write_all(&envelope("probe.leave", &json!(name))).unwrap();
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        stream.shutdown(leave).unwrap();
-        assert_eq!(api.event(&format!("{name} ended, left: true")).await, 1);
-        assert_eq!(api.event(&format!("{name} closed by nobody")).await, 1);
+async fn a_disconnect_during_a_call_is_noticed_once_and_invoke_runs_to_its_end() {
+    let server = Server::fixture();
+    for (name, how) in [("fin", Shutdown::Both), ("half", Shutdown::Write)] {
+        let stream = send(&server, "probe.leave", &json!(name));
+        wait_for_event(name, "started", 1).await;
+        stream.shutdown(how).unwrap();
+        wait_for_event(name, "closed by a client without a session", 1).await;
+        assert_eq!(probe(name).count("ended"), 0, "invoke waits at the gate");
+        probe(name).open();
+        wait_for_event(name, "ended", 1).await;
+    }
+    server.stop();
+    for name in ["fin", "half"] {
+        assert_eq!(probe(name).count("ended"), 1);
+        assert_eq!(probe(name).count("closed by a client without a session"), 1);
     }
 }
 
 #[tokio::test]
 async fn on_connection_close_sees_the_session() {
-    let server = Server::fixture(&[]);
+    let server = Server::fixture();
     let api = server.api();
     let alice = api.create("alice").await;
-    let call = api.call_as(&alice, "probe.leave", json!("signed"));
-    assert!(tokio::time::timeout(Duration::from_millis(300), call).await.is_err());
-    assert_eq!(api.event("signed closed by alice").await, 1);
+    call_and_disconnect(&api, Some(&alice), "probe.leave", "signed").await;
+    wait_for_event("signed", "closed by alice", 1).await;
+    probe("signed").open();
+    server.stop();
+    assert_eq!(probe("signed").count("closed by alice"), 1);
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_a_stream_is_noticed_once() {
-    let server = Server::fixture(&[]);
-    let api = server.api();
-    let mut stream = server.connect();
-    stream.write_all(&envelope("probe.stream", &json!({ "name": "left" }))).unwrap();
+async fn a_disconnect_during_a_stream_is_noticed_once() {
+    let server = Server::fixture();
+    let mut stream = send(&server, "probe.stream", &json!({ "name": "disconnected" }));
     assert!(stream.read(&mut [0; 100]).unwrap() > 0);
     drop(stream);
-    assert_eq!(api.event("left closed").await, 1);
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(api.event("left closed").await, 1, "still once");
+    wait_for_event("disconnected", "closed", 1).await;
+    server.stop();
+    assert_eq!(probe("disconnected").count("closed"), 1, "still once");
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_after_its_answer_is_nothing() {
-    let server = Server::fixture(&[]);
-    let api = server.api();
-    assert!(chunked("probe.stream", "stayed", "", &server).contains("tick 1"));
-    assert_eq!(api.event("stayed ended").await, 1);
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(api.call("probe.events", json!({})).await.result()["stayed closed"], json!(null));
+async fn a_disconnect_after_the_response_is_ignored() {
+    let server = Server::fixture();
+    assert!(stream_two_lines(&server, "complete", "").contains("tick 1"));
+    wait_for_event("complete", "ended", 1).await;
+    server.stop();
+    assert_eq!(probe("complete").count("closed"), 0);
 }
 
 #[tokio::test]
 async fn an_http_2_stream_that_is_reset_is_noticed() {
-    let server = Server::fixture(&[]);
-    let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
-    let body = json!({ "method": "probe.leave", "parameters": "h2" }).to_string();
-    let call = client.post(server.url("/")).body(body).send();
-    assert!(tokio::time::timeout(Duration::from_millis(300), call).await.is_err());
-    assert_eq!(server.api().event("h2 closed by nobody").await, 1);
-    assert_eq!(server.api().event("h2 ended, left: true").await, 1);
+    let server = Server::fixture();
+    let http = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    let api = Api { http, ..server.api() };
+    call_and_disconnect(&api, None, "probe.leave", "h2").await;
+    wait_for_event("h2", "closed by a client without a session", 1).await;
+    probe("h2").open();
+    wait_for_event("h2", "ended", 1).await;
+    server.stop();
+    assert_eq!(probe("h2").count("closed by a client without a session"), 1);
 }
 
 #[tokio::test]
-async fn hundreds_of_clients_that_leave_are_each_noticed_once() {
-    let server = Server::fixture(&["--max_connections_per_address=1000"]);
-    for _ in 0..4 {
-        let streams: Vec<_> = (0..50)
-            .map(|_| {
-                let mut stream = server.connect();
-                stream.write_all(&envelope("probe.leave", &json!("many"))).unwrap();
-                stream
-            })
-            .collect();
-        tokio::time::sleep(Duration::from_millis(300)).await;
+async fn two_hundred_disconnects_are_each_noticed_once() {
+    let server = Server::fixture_with(|config| config.max_connections_per_address = 1000);
+    for round in 1..=4 {
+        let streams: Vec<_> = (0..50).map(|_| send(&server, "probe.leave", &json!("many"))).collect();
+        wait_for_event("many", "started", 50 * round).await;
         drop(streams);
     }
-    let api = server.api();
-    crate::support::wait_for_async(async || api.event("many ended, left: true").await == 200).await;
-    crate::support::wait_for_async(async || api.event("many closed by nobody").await == 200).await;
+    probe("many").open();
+    wait_for_event("many", "ended", 200).await;
+    wait_for_event("many", "closed by a client without a session", 200).await;
+    server.stop();
+    assert_eq!(probe("many").count("ended"), 200);
+    assert_eq!(probe("many").count("closed by a client without a session"), 200);
 }

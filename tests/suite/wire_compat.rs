@@ -1,13 +1,14 @@
-//! The exchanges recorded from the ancestor, replayed: its clients must not notice.
+//! Exchanges recorded from the Python version, replayed: its clients see the same responses.
 
 use std::collections::HashMap;
 
 use serde_json::Value;
 
-use crate::support::{Server, sign};
+use crate::server::Server;
+use crate::support::{Listening as _, sign};
 
-/// The ancestor's texts and codes that are Python's, and ours for them.
-fn ours(note: &str, recorded: &Value) -> Value {
+/// Replaces the Python version's responses that expose Python with this server's.
+fn translate(note: &str, recorded: &Value) -> Value {
     let mut expected = recorded.clone();
     if note == "malformed body" {
         assert_eq!(recorded["error"]["code"], 1000);
@@ -16,8 +17,8 @@ fn ours(note: &str, recorded: &Value) -> Value {
     expected
 }
 
-/// Leaves out what differs from run to run, after a look at its form.
-fn without_what_changes(mut body: Value) -> Value {
+/// Removes the values that differ between runs, and checks their types.
+fn without_variable_fields(mut body: Value) -> Value {
     if let Some(result) = body.get_mut("result").and_then(Value::as_object_mut)
         && let Some(id) = result.remove("session_id")
     {
@@ -28,8 +29,8 @@ fn without_what_changes(mut body: Value) -> Value {
 }
 
 #[tokio::test]
-async fn every_recorded_exchange_of_the_ancestor_goes_the_same_way() {
-    let server = Server::fixture(&[]);
+async fn every_recorded_exchange_of_the_python_version_has_the_same_response() {
+    let server = Server::fixture();
     let api = server.api();
     let transcript = include_str!("../fixtures/python/transcript.jsonl");
     let mut live_ids: HashMap<String, String> = HashMap::new();
@@ -50,7 +51,7 @@ async fn every_recorded_exchange_of_the_ancestor_goes_the_same_way() {
 
         let recorded: Value = serde_json::from_str(exchange["response"]["body"].as_str().unwrap()).unwrap();
         assert_eq!(reply.status, exchange["response"]["status"], "{note}");
-        assert_eq!(without_what_changes(reply.json()), without_what_changes(ours(note, &recorded)), "{note}");
+        assert_eq!(without_variable_fields(reply.json()), without_variable_fields(translate(note, &recorded)), "{note}");
         let was_signed = exchange["response"]["headers"].get("x-hmac").is_some();
         assert_eq!(reply.header("x-hmac").is_some(), was_signed, "{note}");
         if was_signed {
@@ -66,14 +67,14 @@ async fn every_recorded_exchange_of_the_ancestor_goes_the_same_way() {
 }
 
 #[tokio::test]
-async fn an_unknown_method_is_1001_where_the_ancestor_said_1000() {
-    let server = Server::fixture(&[]);
+async fn an_unknown_method_is_refused_with_1001_instead_of_1000() {
+    let server = Server::fixture();
     let reply = server.api().call("no.such", serde_json::json!({})).await;
     assert_eq!(reply.json()["error"], serde_json::json!({ "value": "Cannot call 'no.such'.", "code": 1001 }));
 }
 
 #[test]
-fn the_signature_vectors() {
+fn a_signature_matches_the_documented_vectors() {
     let body = r#"{"method": "account.login", "parameters": {"user_id": "alice", "password": "secret"}}"#;
     assert_eq!(sign("alice", body.as_bytes()), "444528b8e10fed04facc5b92d8cca7c5b96a82b1");
     assert_eq!(sign("alice", b""), "da3c9dd14e4dd782fd6d6863146f7ac018cf6788");
@@ -81,8 +82,8 @@ fn the_signature_vectors() {
 }
 
 #[tokio::test]
-async fn the_server_takes_the_signature_vectors() {
-    let server = Server::fixture(&[]);
+async fn the_server_accepts_the_signature_vectors() {
+    let server = Server::fixture();
     let api = server.api();
     let body = r#"{"method": "account.login", "parameters": {"user_id": "alice", "password": "secret"}}"#;
     let alice = api.create("alice").await;
@@ -93,9 +94,9 @@ async fn the_server_takes_the_signature_vectors() {
         let reply = api.send("/", body, &[("x-session-id", &session.id), ("x-hmac", vector)]).await;
         assert_eq!(reply.code(), 0, "{}", session.user);
     }
-    // With GET what is signed is the empty string.
+    // A GET request signs the empty string.
     let session = api.login("alice").await.session();
-    let request = api.http.get(server.url("/probe/blocking?ms=0"));
+    let request = api.http.get(server.url("/probe/blocking"));
     let request =
         request.header("x-session-id", session.id).header("x-hmac", "da3c9dd14e4dd782fd6d6863146f7ac018cf6788");
     assert_eq!(api.reply(request).await.unwrap().result(), "alice");

@@ -1,11 +1,12 @@
-//! The tree of files becomes the table: methods come, move and go, and what is wrong with one is said in our words first.
+//! From the tree of files to the table of methods: methods are added, moved and deleted, and an error in one is reported first and in plain words.
 
 use serde_json::json;
 
 use crate::scratch_app::{SAYS, Scratch};
+use crate::support::Listening as _;
 
 #[tokio::test]
-async fn a_method_comes_moves_and_goes_with_its_file() {
+async fn a_method_is_added_moved_and_deleted_with_its_file() {
     let app = Scratch::new("comes");
     app.write("methods/a/b/c.rs", &SAYS.replace("TEXT", "first"));
     let api = app.build_and_start();
@@ -56,19 +57,19 @@ fn a_new_method_of_server_new_compiles() {
     let app = Scratch::new("fresh");
     app.write("methods/a.rs", &SAYS.replace("TEXT", "a"));
     drop(app.build_and_start());
-    let made = std::process::Command::new(app.binary())
+    let output = std::process::Command::new(app.binary())
         .args(["new", "shop.cart.add"])
         .current_dir(app.directory.path())
         .output()
         .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let output = app.cargo("check");
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && !text.contains("warning"), "{text}");
 }
 
 #[test]
-fn what_is_wrong_with_a_method_is_the_first_sentence_and_names_the_file() {
+fn an_error_in_a_method_is_reported_first_and_names_the_file() {
     let app = Scratch::new("wrong");
     let form = "a method is `pub async fn invoke(handler: &mut Handler, params: Params) -> Result<Answer>`, or the same without `async`";
     let head = "use method_sdk::prelude::*;\n";
@@ -130,7 +131,7 @@ fn what_is_wrong_with_a_method_is_the_first_sentence_and_names_the_file() {
         app.write(&path, &text);
         let errors = app.errors();
         assert!(errors[0].starts_with(&expected), "{file}: {errors:#?}");
-        assert!(errors.len() <= 2, "said once: {file}: {errors:#?}");
+        assert!(errors.len() <= 2, "reported once: {file}: {errors:#?}");
         std::fs::remove_file(app.path(&path)).unwrap();
     }
 
@@ -142,5 +143,5 @@ fn what_is_wrong_with_a_method_is_the_first_sentence_and_names_the_file() {
         errors.iter().any(|error| error.starts_with("methods/two")),
         "a file and a folder of one name: {errors:#?}"
     );
-    assert!(errors.iter().any(|error| error.starts_with("methods/other.rs")), "all are told at once: {errors:#?}");
+    assert!(errors.iter().any(|error| error.starts_with("methods/other.rs")), "all are reported together: {errors:#?}");
 }

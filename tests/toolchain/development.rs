@@ -11,12 +11,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::scratch_app::{SAYS, Scratch};
-use crate::support::{Api, Server, directory, fixtures_target, root, server_binary, wait_for, wait_for_async};
+use crate::scratch_app::{cargo, fixtures_target};
+use crate::support::{Api, Listening as _, Process, TIMEOUT, directory, root, server_binary, wait_for_async};
 
 /// An application that is served in development mode.
 struct Development {
     app: Scratch,
-    server: Server,
+    server: Process,
 }
 
 impl Development {
@@ -57,7 +58,7 @@ impl Development {
     fn shows(&self, text: &str) {
         let started = std::time::Instant::now();
         while !self.server.log().contains(text) {
-            assert!(started.elapsed() < crate::support::PATIENCE, "no {text:?} in\n{}", self.server.log());
+            assert!(started.elapsed() < TIMEOUT, "no {text:?} in\n{}", self.server.log());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -68,10 +69,10 @@ fn build(app: &Scratch) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn serve(app: &Scratch, options: &[&str]) -> Server {
+fn serve(app: &Scratch, options: &[&str]) -> Process {
     build(app);
     let options = [&["--log-format=auto", "dev"], options].concat();
-    Server::start_in(&directory(), &app.binary(), &options)
+    Process::start(&directory(), &app.binary(), &options)
 }
 
 #[tokio::test]
@@ -647,9 +648,9 @@ async fn many_methods_are_served_while_they_are_compiled() {
 async fn cargo_dev_builds_and_starts_and_what_the_server_asks_of_cargo_builds_nothing_again() {
     let app = Scratch::new("alias");
     app.write("methods/a.rs", &SAYS.replace("TEXT", "one"));
-    let mut dev = crate::support::cargo(app.directory.path(), "dev");
+    let mut dev = cargo(app.directory.path(), "dev");
     dev.env("CARGO_NET_OFFLINE", "true");
-    let server = Server::start_command(&app.directory, dev, &["--log-format=auto"]);
+    let server = Process::start_command(&app.directory, dev, &["--log-format=auto"]);
     let dev = Development { app, server };
     dev.says("a.rs", "two");
     dev.answers("a", "two").await;
@@ -660,14 +661,14 @@ async fn cargo_dev_builds_and_starts_and_what_the_server_asks_of_cargo_builds_no
 
 /// A client that connects anew for each call, until it is told to stop; a connection that is refused or an answer that is missing is a
 /// failure.
-fn connect_again_and_again(server: &Server, stop: &Arc<AtomicBool>) -> std::thread::JoinHandle<usize> {
+fn connect_again_and_again(server: &Process, stop: &Arc<AtomicBool>) -> std::thread::JoinHandle<usize> {
     use std::io::{Read, Write};
-    let (address, stop) = (server.address, stop.clone());
+    let (address, stop) = (server.address(), stop.clone());
     std::thread::spawn(move || {
         let mut calls = 0;
         while !stop.load(Ordering::SeqCst) {
             let mut stream = std::net::TcpStream::connect(address).expect("no connection is refused");
-            stream.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
+            stream.set_read_timeout(Some(TIMEOUT)).unwrap();
             stream
                 .write_all(b"POST /version HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
                 .unwrap();
@@ -725,7 +726,7 @@ async fn without_being_told_to_it_asks_before_it_restarts() {
     let (input, mut enter) = std::io::pipe().unwrap();
     let mut command = Command::new(app.binary());
     command.stdin(input).env("CARGO", slow);
-    let server = Server::start_command(&directory(), command, &["--log-format=auto", "dev"]);
+    let server = Process::start_command(&directory(), command, &["--log-format=auto", "dev"]);
     let dev = Development { app, server };
     dev.answers("version", "none").await;
     // Nor is what is changed missed before Cargo has told what there is to watch.
@@ -751,7 +752,7 @@ async fn an_sdk_that_is_replaced_while_it_runs_is_refused_with_a_sentence() {
     std::fs::copy(fixtures_target().join("debug/libmethod_sdk_dylib.so"), &library).unwrap();
     let mut command = Command::new(program);
     command.env("CARGO_TARGET_DIR", fixtures_target());
-    let server = Server::start_command(&directory(), command, &["--log-format=auto", "dev"]);
+    let server = Process::start_command(&directory(), command, &["--log-format=auto", "dev"]);
     let mut dev = Development { app, server };
     dev.answers("a", "one").await;
     dev.says("a.rs", "two");
@@ -776,7 +777,7 @@ async fn where_methods_cannot_be_loaded_a_change_is_a_build_and_a_restart() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut command = Command::new(app.binary());
     command.env("SIMPLEAPI_DEV", "restart");
-    let server = Server::start_command(&directory(), command, &["--log-format=auto", "dev"]);
+    let server = Process::start_command(&directory(), command, &["--log-format=auto", "dev"]);
     let dev = Development { app, server };
     dev.shows("here methods cannot be loaded while the server runs");
     dev.answers("a", "one").await;
@@ -811,7 +812,7 @@ fn it_is_refused_where_it_must_not_be() {
     // It lists what is in the files.
     let output = Command::new(app.binary()).arg("methods").output().unwrap();
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("a  methods/a.rs"), "{output:?}");
-    drop(Server::start_in(
+    drop(Process::start(
         &directory(),
         &app.binary(),
         &["--log-format=auto", "--address=0.0.0.0", "dev", "--dev_unsafe"],
@@ -830,7 +831,7 @@ fn a_build_without_it_holds_no_loader_and_links_nothing_dynamically() {
     for text in ["libmethod_sdk_dylib", "libstd-", "simpleapi_methods", "libloading"] {
         assert!(!holds(text), "{text}");
     }
-    let tree = crate::support::cargo(root(), "tree")
+    let tree = cargo(root(), "tree")
         .args(["--edges", "normal", "--locked", "--offline", "--prefix", "none"])
         .output()
         .unwrap();

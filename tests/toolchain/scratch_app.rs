@@ -1,28 +1,61 @@
-//! An application that a test makes, changes and builds.
+//! An application that a test creates, changes and builds.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use crate::support::{Server, cargo, directory, fixtures_target, root};
+use crate::support::{Process, directory, root};
 
-/// A method that says `TEXT`.
+/// Copies the files of a folder, and of the folders in it.
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_folder(&path, &target);
+        } else {
+            std::fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+/// A method that returns `TEXT`.
 pub(crate) const SAYS: &str = "use method_sdk::prelude::*;
 pub async fn invoke(_: &mut Handler, _: ()) -> Result<&'static str> { Ok(\"TEXT\") }
 ";
 
-/// An application of its own, to be changed. It has a name of its own, so that its binary is its own too.
+/// One target folder for everything that tests build, so that dependencies are built once.
+pub(crate) fn fixtures_target() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("fixtures")
+}
+
+/// A cargo command on another application.
+pub(crate) fn cargo(directory: &Path, command: &str) -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.arg(command).current_dir(directory).env("CARGO_TARGET_DIR", fixtures_target());
+    cargo.env_remove("RUSTFLAGS").env("CARGO_TERM_COLOR", "never");
+    // Cargo's variables for this test: a build script that reads one would run again each time.
+    cargo.env_remove("OUT_DIR");
+    for (name, _) in
+        std::env::vars().filter(|(name, _)| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+    {
+        cargo.env_remove(name);
+    }
+    cargo
+}
+
+/// An application in a temporary folder. Its name is a test's own, and so is its program in the shared target folder.
 pub(crate) struct Scratch {
     pub(crate) directory: Arc<TempDir>,
-    name: &'static str,
+    name: String,
 }
 
 impl Scratch {
-    pub(crate) fn new(name: &'static str) -> Self {
-        let directory = directory();
-        let scratch = Scratch { directory, name };
+    pub(crate) fn new(name: &str) -> Self {
+        let scratch = Scratch { directory: directory(), name: name.to_owned() };
         let app = root().join("tests/fixtures/app");
         let manifest = std::fs::read_to_string(app.join("Cargo.toml")).unwrap();
         let manifest =
@@ -52,28 +85,28 @@ impl Scratch {
         self.command(command).output().unwrap()
     }
 
-    /// The same, to be told more.
+    /// A cargo command on the application.
     pub(crate) fn command(&self, command: &str) -> Command {
         let mut cargo = cargo(self.directory.path(), command);
         cargo.arg("--offline");
         cargo
     }
 
-    /// Where its debug build is.
+    /// The program of its debug build.
     pub(crate) fn binary(&self) -> PathBuf {
-        fixtures_target().join("debug").join(self.name)
+        fixtures_target().join("debug").join(&self.name)
     }
 
-    pub(crate) fn build_and_start(&self) -> Server {
+    pub(crate) fn build_and_start(&self) -> Process {
         let output = self.cargo("build");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Server::start_in(&directory(), &self.binary(), &[])
+        Process::start(&directory(), &self.binary(), &[])
     }
 
-    /// The first lines of errors, without the crate's name before those of a build script.
+    /// Checks the application and returns the first line of each error, without the package that Cargo puts before a build script's.
     pub(crate) fn errors(&self) -> Vec<String> {
         let output = self.cargo("check");
-        assert!(!output.status.success(), "it must not build");
+        assert!(!output.status.success(), "the application must not build");
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         let script = format!("error: {}@0.1.0: ", self.name);
         let first = |line: &str| {

@@ -1,0 +1,13 @@
+//! What needs a Rust toolchain at run time: builds of other applications, and development mode.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::print_stdout, reason = "figures, for `--nocapture`")]
+
+mod build;
+mod development;
+mod docs;
+mod fixture;
+mod scratch_app;
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "the suite uses more of it")]
+mod support;
