@@ -132,8 +132,11 @@ async fn accounts_of_a_legacy_mysql_database_are_imported() {
     let table =
         "CREATE TABLE account (account_id INT AUTO_INCREMENT PRIMARY KEY, user_id VARCHAR(255), password VARCHAR(255))";
     sqlx::query(table).execute(pool).await.unwrap();
-    let mut rows =
-        vec![format!("('alice', '{LEGACY_HASH}')"), format!("('a\\nb', '{LEGACY_HASH}')"), "('carol', 'plain')".to_owned()];
+    let mut rows = vec![
+        format!("('alice', '{LEGACY_HASH}')"),
+        format!("('a\\nb', '{LEGACY_HASH}')"),
+        "('carol', 'plain')".to_owned(),
+    ];
     rows.extend((0..MORE).map(|n| format!("('user{n}', '{LEGACY_HASH}')")));
     let insert = format!("INSERT INTO account (user_id, password) VALUES {}", rows.join(","));
     sqlx::query(sqlx::AssertSqlSafe(insert)).execute(pool).await.unwrap();

@@ -80,7 +80,11 @@ fn check_reports_the_database_and_configuration_errors() {
     let directory = directory();
     let path = directory.path();
     let good = run(path, &["check"]);
-    assert!(good.status.success() && stdout(&good).contains("database: sqlite in simpleapi.db, good"), "{}", stderr(&good));
+    assert!(
+        good.status.success() && stdout(&good).contains("database: sqlite in simpleapi.db, good"),
+        "{}",
+        stderr(&good)
+    );
     let missing = run(path, &["check", "--sqlite_path=no/such/folder/x.db"]);
     assert_eq!(missing.status.code(), Some(1));
     assert!(stderr(&missing).contains("cannot use the database sqlite in no/such/folder/x.db"), "{}", stderr(&missing));

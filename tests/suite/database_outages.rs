@@ -70,9 +70,8 @@ async fn a_database_restarted_three_times_under_load_recovers_each_time(kind: Ki
     let api = server.api();
     let alice = api.create("alice").await;
     let load = Arc::new(Load::default());
-    let clients: Vec<_> = (0..CLIENTS)
-        .map(|client| tokio::spawn(run_client(api.clone(), alice.clone(), client, load.clone())))
-        .collect();
+    let clients: Vec<_> =
+        (0..CLIENTS).map(|client| tokio::spawn(run_client(api.clone(), alice.clone(), client, load.clone()))).collect();
     let mut restarts = Vec::new();
     for _ in 0..3 {
         Load::wait_for(&load.succeeded, 20 * CLIENTS).await;
@@ -97,7 +96,8 @@ async fn a_database_restarted_three_times_under_load_recovers_each_time(kind: Ki
     let first = |after: Instant| {
         calls.iter().filter(|call| call.code == 0 && call.ended > after).map(|call| call.ended - after).min()
     };
-    let firsts: Vec<_> = restarts.into_iter().map(|after| first(after).expect("a success after each restart")).collect();
+    let firsts: Vec<_> =
+        restarts.into_iter().map(|after| first(after).expect("a success after each restart")).collect();
     println!(
         "{kind:?}: {} calls, {refused} refused with 1016, longest {longest:?}, first success after {firsts:?}",
         calls.len()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use method_sdk::{Database as Handle, sqlx};
-use simpleapi_server::config::{self, Config, Secret};
+use simpleapi_server::{Config, Database as DatabaseKind, Secret};
 use sqlx::{AssertSqlSafe, Connection as _};
 use tempfile::TempDir;
 
@@ -192,11 +192,11 @@ impl Database {
         let url = Some(Secret::from(self.url.clone()));
         match self.kind {
             #[cfg(feature = "mongodb")]
-            Kind::Mongodb => (config.database, config.mongodb_url) = (config::Database::Mongodb, url),
+            Kind::Mongodb => (config.database, config.mongodb_url) = (DatabaseKind::Mongodb, url),
             #[cfg(feature = "mysql")]
-            Kind::Mysql => (config.database, config.mysql_url) = (config::Database::Mysql, url),
+            Kind::Mysql => (config.database, config.mysql_url) = (DatabaseKind::Mysql, url),
             #[cfg(feature = "postgres")]
-            Kind::Postgres => (config.database, config.postgres_url) = (config::Database::Postgres, url),
+            Kind::Postgres => (config.database, config.postgres_url) = (DatabaseKind::Postgres, url),
             #[cfg(feature = "sqlite")]
             Kind::Sqlite => config.sqlite_path = self.directory.path().join("simpleapi.db"),
         }

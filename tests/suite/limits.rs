@@ -17,7 +17,7 @@ fn post(path: &str, headers: &str, body: &str) -> Vec<u8> {
 
 #[test]
 fn a_body_may_be_as_long_as_max_body_and_no_longer() {
-    let server = Server::start_with(|config| config.max_body = 1024);
+    let server = Server::start_with(|config| (config.max_body, config.idle_timeout) = (1024, Duration::from_secs(1)));
     for (bytes, code) in [(1024, ""), (1025, "1014"), (3000, "1014")] {
         let body = format!("\"{}\"", "x".repeat(bytes - 2));
         let plain = server.raw(&post("/demo/echo", "Connection: close\r\n", &body));

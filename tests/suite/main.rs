@@ -23,5 +23,6 @@ mod round_trips;
 mod server;
 mod streams;
 #[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "the toolchain tests use more of it")]
 mod support;
 mod wire_compat;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::databases::{Database, Kind, over_every_store};
 #[cfg(feature = "sqlite")]
 use crate::databases::write_lock;
+use crate::databases::{Database, Kind, over_every_store};
 use crate::support::{Listening as _, wait_for_async};
 
 over_every_store! {

@@ -13,7 +13,7 @@ async fn an_authenticated_call_is_one_round_trip(kind: Kind) {
     const CALLS: u64 = 100;
     let machine = Machine::start(kind);
     let database = Database::on(kind, &machine.url);
-    let counter = Counter::new(&machine, &database).await;
+    let counter = Counter::new(&database).await;
     let server = database.server_with(|config| config.database_connections = 2);
     let api = server.api();
     let alice = api.create("alice").await;
@@ -41,7 +41,7 @@ struct Counter {
 }
 
 impl Counter {
-    async fn new(machine: &Machine, database: &Database) -> Self {
+    async fn new(database: &Database) -> Self {
         let handle = database.handle().await;
         #[cfg(feature = "postgres")]
         if let Ok(pool) = handle.postgres() {
@@ -52,7 +52,8 @@ impl Counter {
             wait_for_async(async || {
                 use sqlx::Connection as _;
                 let mut connection = sqlx::PgConnection::connect(&database.url).await.unwrap();
-                let setting: String = sqlx::query_scalar("SHOW log_statement").fetch_one(&mut connection).await.unwrap();
+                let setting: String =
+                    sqlx::query_scalar("SHOW log_statement").fetch_one(&mut connection).await.unwrap();
                 setting == "all"
             })
             .await;

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use method_sdk::Methods;
-use simpleapi_server::config::Config;
+use simpleapi_server::Config;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -17,7 +17,7 @@ use crate::support::{Listening, TIMEOUT, directory};
 /// A server on threads of its own; ended without a drain when dropped.
 pub(crate) struct Server {
     address: SocketAddr,
-    pub(crate) directory: Arc<TempDir>,
+    _directory: Arc<TempDir>,
     thread: Option<JoinHandle<()>>,
     shutdown: Option<oneshot::Sender<()>>,
     /// Dropped to end the server without a drain.
@@ -71,7 +71,7 @@ impl Server {
         });
         let address = address.recv_timeout(TIMEOUT).expect("the server starts");
         let (shutdown, abort) = (Some(shutdown), Some(abort));
-        Server { address, directory, thread: Some(thread), shutdown, abort, database: None }
+        Server { address, _directory: directory, thread: Some(thread), shutdown, abort, database: None }
     }
 
     /// Asks the server to shut down.

@@ -51,7 +51,11 @@ async fn every_recorded_exchange_of_the_python_version_has_the_same_response() {
 
         let recorded: Value = serde_json::from_str(exchange["response"]["body"].as_str().unwrap()).unwrap();
         assert_eq!(reply.status, exchange["response"]["status"], "{note}");
-        assert_eq!(without_variable_fields(reply.json()), without_variable_fields(translate(note, &recorded)), "{note}");
+        assert_eq!(
+            without_variable_fields(reply.json()),
+            without_variable_fields(translate(note, &recorded)),
+            "{note}"
+        );
         let was_signed = exchange["response"]["headers"].get("x-hmac").is_some();
         assert_eq!(reply.header("x-hmac").is_some(), was_signed, "{note}");
         if was_signed {

@@ -17,14 +17,14 @@ pub(crate) struct Api {
     pub(crate) base: String,
 }
 
-/// A session, as a client keeps it.
+/// A session, as a client stores it.
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
     pub(crate) id: String,
     pub(crate) user: String,
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -45,7 +45,7 @@ impl Reply {
         json["result"].take()
     }
 
-    /// The error's code, or 0.
+    /// The code of the error, or 0.
     pub(crate) fn code(&self) -> i64 {
         self.json()["error"]["code"].as_i64().unwrap_or(0)
     }
@@ -66,7 +66,7 @@ impl Reply {
 }
 
 impl Api {
-    /// Sends a body as it is.
+    /// Sends a body unchanged.
     pub(crate) async fn send(&self, path: &str, body: &str, headers: &[(&str, &str)]) -> Reply {
         self.try_send(path, body, headers).await.unwrap()
     }
@@ -89,12 +89,12 @@ impl Api {
         self.reply(self.http.get(format!("{}{path}", self.base))).await.unwrap()
     }
 
-    /// Calls through the envelope.
+    /// Calls a method at the RPC endpoint.
     pub(crate) async fn call(&self, method: &str, parameters: Value) -> Reply {
         self.send("/", &json!({ "method": method, "parameters": parameters }).to_string(), &[]).await
     }
 
-    /// Calls through the envelope, signed.
+    /// Calls a method at the RPC endpoint, signed.
     pub(crate) async fn call_as(&self, session: &Session, method: &str, parameters: Value) -> Reply {
         self.send_as(session, "/", &json!({ "method": method, "parameters": parameters }).to_string()).await
     }
@@ -112,17 +112,5 @@ impl Api {
 
     pub(crate) async fn login(&self, user_id: &str) -> Reply {
         self.call("account.login", json!({ "user_id": user_id, "password": "secret" })).await
-    }
-
-    /// Waits until the fixture's server has counted this event, and gives how often.
-    pub(crate) async fn event(&self, name: &str) -> i64 {
-        let started = std::time::Instant::now();
-        loop {
-            if let Some(times) = self.call("probe.events", json!({})).await.result()[name].as_i64() {
-                return times;
-            }
-            assert!(started.elapsed() < PATIENCE, "no event {name}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
     }
 }

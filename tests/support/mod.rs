@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-pub(crate) use client::{Api, Reply, Session, sign};
+pub(crate) use client::{Api, Session, sign};
 pub(crate) use process::Process;
 
 /// The time after which a test gives up waiting.

@@ -2,19 +2,19 @@
 
 use serde_json::json;
 
-use crate::scratch_app::{SAYS, Scratch};
+use crate::scratch_app::{Scratch, TEXT_METHOD};
 use crate::support::Listening as _;
 
 #[tokio::test]
 async fn a_method_is_added_moved_and_deleted_with_its_file() {
     let app = Scratch::new("comes");
-    app.write("methods/a/b/c.rs", &SAYS.replace("TEXT", "first"));
+    app.write("methods/a/b/c.rs", &TEXT_METHOD.replace("TEXT", "first"));
     let api = app.build_and_start();
     assert_eq!(api.api().call("a.b.c", json!({})).await.result(), "first");
     assert_eq!(api.api().send("/a/b/c", "", &[]).await.result(), "first");
 
-    app.write("methods/a/b/c.rs", &SAYS.replace("TEXT", "second"));
-    app.write("methods/d.rs", &SAYS.replace("TEXT", "new"));
+    app.write("methods/a/b/c.rs", &TEXT_METHOD.replace("TEXT", "second"));
+    app.write("methods/d.rs", &TEXT_METHOD.replace("TEXT", "new"));
     let api = app.build_and_start();
     assert_eq!(api.api().call("a.b.c", json!({})).await.result(), "second");
     assert_eq!(api.api().call("d", json!({})).await.result(), "new");
@@ -37,7 +37,7 @@ async fn methods_call_each_other_and_share_code() {
     let app = Scratch::new("shares");
     app.write("methods/_words.rs", "pub fn polite(text: &str) -> String { format!(\"{text}, please\") }\n");
     app.write("methods/a/_own/deep.rs", "pub const DEEP: &str = \"deep\";\n");
-    app.write("methods/a/one.rs", &SAYS.replace("TEXT", "one"));
+    app.write("methods/a/one.rs", &TEXT_METHOD.replace("TEXT", "one"));
     app.write(
         "methods/a/two.rs",
         "use method_sdk::prelude::*;
@@ -55,7 +55,7 @@ async fn methods_call_each_other_and_share_code() {
 #[test]
 fn a_new_method_of_server_new_compiles() {
     let app = Scratch::new("fresh");
-    app.write("methods/a.rs", &SAYS.replace("TEXT", "a"));
+    app.write("methods/a.rs", &TEXT_METHOD.replace("TEXT", "a"));
     drop(app.build_and_start());
     let output = std::process::Command::new(app.binary())
         .args(["new", "shop.cart.add"])
@@ -85,16 +85,16 @@ fn an_error_in_a_method_is_reported_first_and_names_the_file() {
             format!("{head}pub fn invoke(_: &mut Handler) -> Result<()> {{ Ok(()) }}"),
             format!("methods/one.rs:2: `invoke` takes 1 argument, not 2; {form}"),
         ),
-        ("move.rs", SAYS.to_owned(), "methods/move.rs: `move` is a Rust keyword".to_owned()),
-        ("my-method.rs", SAYS.to_owned(), "methods/my-method.rs: `my-method` is not made of".to_owned()),
+        ("move.rs", TEXT_METHOD.to_owned(), "methods/move.rs: `move` is a Rust keyword".to_owned()),
+        ("my-method.rs", TEXT_METHOD.to_owned(), "methods/my-method.rs: `my-method` is not made of".to_owned()),
         (
             "attribute.rs",
-            format!("{SAYS}pub const AUTHENTICATED: &str = \"yes\";"),
+            format!("{TEXT_METHOD}pub const AUTHENTICATED: &str = \"yes\";"),
             "methods/attribute.rs:3: `AUTHENTICATED` is a `bool`".to_owned(),
         ),
         (
             "both.rs",
-            format!("{SAYS}pub const AUTHENTICATED: bool = true;\npub const GET: bool = true;"),
+            format!("{TEXT_METHOD}pub const AUTHENTICATED: bool = true;\npub const GET: bool = true;"),
             "methods/both.rs".to_owned(),
         ),
         (
@@ -135,8 +135,8 @@ fn an_error_in_a_method_is_reported_first_and_names_the_file() {
         std::fs::remove_file(app.path(&path)).unwrap();
     }
 
-    app.write("methods/two.rs", SAYS);
-    app.write("methods/two/x.rs", SAYS);
+    app.write("methods/two.rs", TEXT_METHOD);
+    app.write("methods/two/x.rs", TEXT_METHOD);
     app.write("methods/other.rs", "");
     let errors = app.errors();
     assert!(

@@ -1,4 +1,4 @@
-//! Development mode: what is saved is served, whatever way it was saved, and nothing else notices.
+//! Development mode: a saved file is served, however an editor or git saves it, and no other call is disturbed.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::scratch_app::{SAYS, Scratch};
+use crate::scratch_app::{Scratch, TEXT_METHOD};
 use crate::scratch_app::{cargo, fixtures_target};
 use crate::support::{Api, Listening as _, Process, TIMEOUT, directory, root, server_binary, wait_for_async};
 
@@ -30,8 +30,8 @@ impl Development {
         self.app.write(&format!("methods/{file}"), text);
     }
 
-    fn says(&self, file: &str, text: &str) {
-        self.save(file, &SAYS.replace("TEXT", text));
+    fn save_text(&self, file: &str, text: &str) {
+        self.save(file, &TEXT_METHOD.replace("TEXT", text));
     }
 
     fn remove(&self, file: &str) {
@@ -42,25 +42,22 @@ impl Development {
         self.server.api()
     }
 
-    /// Waits until the method answers this.
-    async fn answers(&self, method: &str, expected: impl Into<Value>) {
+    /// Waits until the method returns `expected`.
+    async fn wait_for_result(&self, method: &str, expected: impl Into<Value>) {
         let (api, expected) = (self.api(), expected.into());
         wait_for_async(async || api.call(method, json!({})).await.json()["result"] == expected).await;
     }
 
-    /// Waits until the method's call ends with this code.
-    async fn fails(&self, method: &str, code: i64) {
+    /// Waits until the method is served in its last version that has compiled.
+    async fn wait_for_stale(&self, method: &str) {
         let api = self.api();
-        wait_for_async(async || api.call(method, json!({})).await.code() == code).await;
+        wait_for_async(async || api.call(method, json!({})).await.header("x-simpleapi-stale") == Some("1")).await;
     }
 
-    /// Waits until the terminal shows this.
-    fn shows(&self, text: &str) {
-        let started = std::time::Instant::now();
-        while !self.server.log().contains(text) {
-            assert!(started.elapsed() < TIMEOUT, "no {text:?} in\n{}", self.server.log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+    /// Waits until a call of the method ends with this code.
+    async fn wait_for_code(&self, method: &str, code: i64) {
+        let api = self.api();
+        wait_for_async(async || api.call(method, json!({})).await.code() == code).await;
     }
 }
 
@@ -76,48 +73,48 @@ fn serve(app: &Scratch, options: &[&str]) -> Process {
 }
 
 #[tokio::test]
-async fn a_file_that_is_saved_moved_or_deleted_is_live_at_once() {
+async fn a_saved_moved_or_deleted_file_is_live() {
     let app = Scratch::new("live");
-    app.write("methods/a/b/c.rs", &SAYS.replace("TEXT", "first"));
+    app.write("methods/a/b/c.rs", &TEXT_METHOD.replace("TEXT", "first"));
     let dev = Development::start(app, &[]);
-    dev.answers("a.b.c", "first").await;
+    dev.wait_for_result("a.b.c", "first").await;
     assert_eq!(dev.api().send("/a/b/c", "", &[]).await.result(), "first");
 
-    dev.says("a/b/c.rs", "second");
-    dev.answers("a.b.c", "second").await;
-    dev.says("new.rs", "new");
-    dev.answers("new", "new").await;
-    dev.says("deep/er/still.rs", "deep");
-    dev.answers("deep.er.still", "deep").await;
+    dev.save_text("a/b/c.rs", "second");
+    dev.wait_for_result("a.b.c", "second").await;
+    dev.save_text("new.rs", "new");
+    dev.wait_for_result("new", "new").await;
+    dev.save_text("deep/er/still.rs", "deep");
+    dev.wait_for_result("deep.er.still", "deep").await;
 
     let methods = dev.app.path("methods");
     std::fs::rename(methods.join("a/b/c.rs"), methods.join("a/b/d.rs")).unwrap();
-    dev.answers("a.b.d", "second").await;
-    dev.fails("a.b.c", 1001).await;
+    dev.wait_for_result("a.b.d", "second").await;
+    dev.wait_for_code("a.b.c", 1001).await;
     dev.remove("new.rs");
-    dev.fails("new", 1001).await;
+    dev.wait_for_code("new", 1001).await;
 
     // A folder that is moved out, changed there, and moved in again under another name.
     std::fs::rename(methods.join("a"), dev.app.path("elsewhere")).unwrap();
-    dev.fails("a.b.d", 1001).await;
-    dev.app.write("elsewhere/b/d.rs", &SAYS.replace("TEXT", "third"));
+    dev.wait_for_code("a.b.d", 1001).await;
+    dev.app.write("elsewhere/b/d.rs", &TEXT_METHOD.replace("TEXT", "third"));
     std::fs::rename(dev.app.path("elsewhere"), methods.join("back")).unwrap();
-    dev.answers("back.b.d", "third").await;
+    dev.wait_for_result("back.b.d", "third").await;
 
-    // Even the folder of all methods may go and come.
-    std::fs::rename(&methods, dev.app.path("gone")).unwrap();
-    dev.fails("back.b.d", 1001).await;
-    dev.shows("there is no such folder");
-    std::fs::rename(dev.app.path("gone"), &methods).unwrap();
-    dev.answers("back.b.d", "third").await;
-    dev.says("after.rs", "after");
-    dev.answers("after", "after").await;
-    dev.shows("after  reloaded in ");
-    assert!(!dev.server.log().contains('\u{1b}'), "no colours where there is no terminal");
+    // The folder of all methods may be removed and restored as well.
+    std::fs::rename(&methods, dev.app.path("removed")).unwrap();
+    dev.wait_for_code("back.b.d", 1001).await;
+    dev.server.wait_for_log("there is no such folder");
+    std::fs::rename(dev.app.path("removed"), &methods).unwrap();
+    dev.wait_for_result("back.b.d", "third").await;
+    dev.save_text("after.rs", "after");
+    dev.wait_for_result("after", "after").await;
+    dev.server.wait_for_log("after  reloaded in ");
+    assert!(!dev.server.log().contains('\u{1b}'), "no colours without a terminal");
 }
 
 #[tokio::test]
-async fn what_a_method_is_made_of_is_followed() {
+async fn a_change_of_a_methods_dependency_reloads_the_method() {
     let app = Scratch::new("follows");
     let words = |text: &str| format!("pub fn text() -> String {{ \"{text}\".to_owned() }}\n");
     app.write("other/Cargo.toml", "[package]\nname = \"other-words\"\nversion = \"0.1.0\"\nedition = \"2021\"\n");
@@ -161,57 +158,57 @@ async fn what_a_method_is_made_of_is_followed() {
         ("a.outside", "outside one"),
         ("a.other", "more of follows"),
     ] {
-        dev.answers(method, expected).await;
+        dev.wait_for_result(method, expected).await;
     }
 
     dev.save("_shared/words.rs", &words("two"));
-    dev.answers("a.calls", "two!").await;
-    dev.answers("a.uses", "two").await;
+    dev.wait_for_result("a.calls", "two!").await;
+    dev.wait_for_result("a.uses", "two").await;
     dev.save("a/text.txt", "text two");
-    dev.answers("a.reads", "text two").await;
+    dev.wait_for_result("a.reads", "text two").await;
     dev.app.write("outside.txt", "outside two");
-    dev.answers("a.outside", "outside two").await;
-    // What it needs is in no path of its file, and is followed all the same.
+    dev.wait_for_result("a.outside", "outside two").await;
+    // The file names no path to the implementation it needs; a change of that is followed as well.
     dev.save("a/loud.rs", &format!("use super::super::_traits::Loud;\n{text} {{ Ok(\"louder\".to_owned().loud()) }}"));
-    dev.answers("a.loud", "LOUDER").await;
+    dev.wait_for_result("a.loud", "LOUDER").await;
     let quiet = "impl crate::_traits::Loud for String { fn loud(&self) -> String { self.to_lowercase() } }\n";
     dev.save("_impls.rs", quiet);
-    dev.answers("a.loud", "louder").await;
+    dev.wait_for_result("a.loud", "louder").await;
 
-    // The constants of a file count from the next call on.
+    // A changed constant of a file applies from the next call on.
     dev.save("a/uses.rs", &format!("pub const AUTHENTICATED: bool = true;\n{text} {{ Ok(String::new()) }}"));
-    dev.fails("a.uses", 1004).await;
+    dev.wait_for_code("a.uses", 1004).await;
     dev.save("a/uses.rs", &format!("pub const GET: bool = true;\n{text} {{ Ok(\"got\".to_owned()) }}"));
-    dev.answers("a.uses", "got").await;
+    dev.wait_for_result("a.uses", "got").await;
     assert_eq!(dev.api().get("/a/uses").await.result(), "got");
-    // A file's own tests are not there, and what they use does not matter.
+    // The tests in a file are not compiled.
     dev.save(
         "a/reads.rs",
         &format!(
             "{text} {{ Ok(\"tested\".to_owned()) }}\n#[cfg(test)]\nmod tests {{ use super::*; use nothing::at::all; }}"
         ),
     );
-    dev.answers("a.reads", "tested").await;
+    dev.wait_for_result("a.reads", "tested").await;
 }
 
 #[tokio::test]
-async fn what_does_not_compile_is_told_and_takes_nothing_else_down() {
+async fn a_compile_error_is_reported_and_does_not_affect_other_methods() {
     let app = Scratch::new("breaks");
-    app.write("methods/good.rs", &SAYS.replace("TEXT", "good"));
-    app.write("methods/never.rs", &SAYS.replace("\"TEXT\"", "nonsense"));
-    app.write("methods/private.rs", &SAYS.replace("pub ", ""));
-    app.write("methods/Odd-Name.rs", SAYS);
+    app.write("methods/good.rs", &TEXT_METHOD.replace("TEXT", "good"));
+    app.write("methods/never.rs", &TEXT_METHOD.replace("\"TEXT\"", "nonsense"));
+    app.write("methods/private.rs", &TEXT_METHOD.replace("pub ", ""));
+    app.write("methods/Odd-Name.rs", TEXT_METHOD);
     app.write("methods/_shared.rs", "pub const ONE: &str = \"one\";\n");
-    app.write("methods/shares.rs", &SAYS.replace("\"TEXT\"", "super::_shared::ONE"));
+    app.write("methods/shares.rs", &TEXT_METHOD.replace("\"TEXT\"", "super::_shared::ONE"));
     let dev = Development::start(app, &[]);
-    dev.answers("good", "good").await;
-    dev.answers("shares", "one").await;
-    dev.shows("never  does not compile");
-    dev.shows("cannot find value `nonsense`");
-    dev.shows("methods/private.rs:2: `invoke` is private");
-    dev.shows("methods/Odd-Name.rs: `Odd-Name` is not made of");
+    dev.wait_for_result("good", "good").await;
+    dev.wait_for_result("shares", "one").await;
+    dev.server.wait_for_log("never  does not compile");
+    dev.server.wait_for_log("cannot find value `nonsense`");
+    dev.server.wait_for_log("methods/private.rs:2: `invoke` is private");
+    dev.server.wait_for_log("methods/Odd-Name.rs: `Odd-Name` is not made of");
 
-    // One that has never compiled says why, at both doors; a wrong name is no method.
+    // A method that has never compiled returns the compiler's message, at both endpoints; an invalid name is not a method.
     let reply = dev.api().call("never", json!({})).await;
     assert_eq!((reply.status, reply.code()), (200, 1000));
     let details = reply.json()["error"]["details"].as_str().unwrap().to_owned();
@@ -222,13 +219,13 @@ async fn what_does_not_compile_is_told_and_takes_nothing_else_down() {
     assert_eq!(dev.api().send("/never", "", &[]).await.status, 500);
     assert_eq!(dev.api().get("/never").await.status, 500);
     assert_eq!(dev.api().call("private", json!({})).await.code(), 1000);
-    dev.says("never.rs", "at last");
-    dev.answers("never", "at last").await;
-    dev.shows("never  compiles again, reloaded in ");
-    dev.says("private.rs", "public");
-    dev.answers("private", "public").await;
+    dev.save_text("never.rs", "at last");
+    dev.wait_for_result("never", "at last").await;
+    dev.server.wait_for_log("never  compiles again, reloaded in ");
+    dev.save_text("private.rs", "public");
+    dev.wait_for_result("private", "public").await;
 
-    // One that has compiled serves on as it was, and says so, in a stream and in an error too.
+    // A method that has compiled before is served unchanged and marked as stale, in a stream and in an error as well.
     let stream = "use method_sdk::prelude::*;\npub async fn invoke(handler: &mut Handler, what: Value) -> Result<()> {
         if what == json!(1) { return Err(Error::new(2001, \"own\")); }
         handler.write(\"piece\").await }\n";
@@ -238,47 +235,47 @@ async fn what_does_not_compile_is_told_and_takes_nothing_else_down() {
     wait_for_async(async || dev.api().send("/stream", "0", &[]).await.header("x-simpleapi-stale") == Some("1")).await;
     let reply = dev.api().send("/stream", "1", &[]).await;
     assert_eq!((reply.code(), reply.header("x-simpleapi-stale")), (2001, Some("1")));
-    dev.shows("mismatched types");
-    // Others are loaded meanwhile, and what is taken back is fresh again without being compiled.
-    dev.says("good.rs", "better");
-    dev.answers("good", "better").await;
+    dev.server.wait_for_log("mismatched types");
+    // Other methods are still loaded, and a reverted change is current without being compiled.
+    dev.save_text("good.rs", "better");
+    dev.wait_for_result("good", "better").await;
     assert_eq!(dev.api().call("good", json!({})).await.header("x-simpleapi-stale"), None);
     dev.save("stream.rs", stream);
     wait_for_async(async || dev.api().send("/stream", "0", &[]).await.header("x-simpleapi-stale").is_none()).await;
-    dev.shows("stream  unchanged from the running version");
+    dev.server.wait_for_log("stream  unchanged from the running version");
 
-    // Shared code that breaks leaves its methods stale, and they come back with it.
+    // Broken shared code makes its methods stale until it is repaired.
     dev.save("_shared.rs", "pub const ONE: &str = 1;\n");
-    wait_for_async(async || dev.api().call("shares", json!({})).await.header("x-simpleapi-stale") == Some("1")).await;
+    dev.wait_for_stale("shares").await;
     assert_eq!(dev.api().call("shares", json!({})).await.result(), "one");
     dev.save("_shared.rs", "pub const ONE: &str = \"two\";\n");
-    dev.answers("shares", "two").await;
+    dev.wait_for_result("shares", "two").await;
 
-    // What a build denies is denied, also an evaluation without end; and what cannot be linked is nobody else's fault.
+    // A lint that a build denies is denied here, also for an endless constant evaluation; a link error affects only its method.
     dev.save(
         "never.rs",
-        &SAYS.replace("\"TEXT\"", "{ const N: u32 = { let mut i = 0; while i < 9 {} i }; [\"\"][N as usize] }"),
+        &TEXT_METHOD.replace("\"TEXT\"", "{ const N: u32 = { let mut i = 0; while i < 9 {} i }; [\"\"][N as usize] }"),
     );
-    wait_for_async(async || dev.api().call("never", json!({})).await.header("x-simpleapi-stale") == Some("1")).await;
-    dev.save("linked.rs", &format!("#[link(name = \"not_there\")] unsafe extern \"C\" {{}}\n{SAYS}"));
-    dev.says("private.rs", "not linked");
-    dev.answers("private", "not linked").await;
-    dev.fails("linked", 1000).await;
+    dev.wait_for_stale("never").await;
+    dev.save("linked.rs", &format!("#[link(name = \"not_there\")] unsafe extern \"C\" {{}}\n{TEXT_METHOD}"));
+    dev.save_text("private.rs", "not linked");
+    dev.wait_for_result("private", "not linked").await;
+    dev.wait_for_code("linked", 1000).await;
     dev.remove("linked.rs");
 
-    // A wrong signature is an error in what is generated, and told as the file's.
+    // A wrong signature is an error in generated code, and is reported for the file.
     dev.save("good.rs", "use method_sdk::prelude::*;\npub struct P;\npub async fn invoke(_: &mut Handler, _: P) -> Result<()> { Ok(()) }");
-    dev.shows("method `good·`: `P` cannot be the `params` of `invoke`");
-    // A file that is no text, and one that is empty.
+    dev.server.wait_for_log("method `good·`: `P` cannot be the `params` of `invoke`");
+    // A file that is not UTF-8, and an empty one.
     std::fs::write(dev.app.path("methods/good.rs"), [0xff, 0xfe]).unwrap();
-    dev.shows("methods/good.rs: it cannot be read");
+    dev.server.wait_for_log("methods/good.rs: it cannot be read");
     dev.save("good.rs", "");
-    dev.shows("methods/good.rs: there is no `invoke`");
+    dev.server.wait_for_log("methods/good.rs: there is no `invoke`");
     assert_eq!(dev.api().call("good", json!({})).await.result(), "better");
 }
 
 #[tokio::test]
-async fn everything_works_inside_a_method_that_was_reloaded() {
+async fn timers_tasks_queries_and_panics_work_in_a_reloaded_method() {
     let dev = Development::start(Scratch::new("inside"), &[]);
     let method = |body: &str| {
         format!(
@@ -308,36 +305,40 @@ async fn everything_works_inside_a_method_that_was_reloaded() {
         ),
     ] {
         dev.save(&format!("{name}.rs"), &method("Ok(json!(\"before\"))"));
-        dev.answers(name, "before").await;
+        dev.wait_for_result(name, "before").await;
         dev.save(&format!("{name}.rs"), &method(body));
     }
-    dev.answers("timer", 1).await;
-    dev.answers("timeout", true).await;
-    dev.answers("task", 2).await;
-    dev.answers("blocking", 3).await;
-    dev.answers("query", 4).await;
-    dev.answers("log", 5).await;
-    dev.shows("said from inside  five=5");
-    dev.fails("panic", 1000).await;
-    dev.shows("panic at methods/panic.rs:4:11: on purpose");
-    dev.answers("panic_in_task", true).await;
-    dev.shows("panic at methods/panic_in_task.rs:4:");
+    dev.wait_for_result("timer", 1).await;
+    dev.wait_for_result("timeout", true).await;
+    dev.wait_for_result("task", 2).await;
+    dev.wait_for_result("blocking", 3).await;
+    dev.wait_for_result("query", 4).await;
+    dev.wait_for_result("log", 5).await;
+    dev.server.wait_for_log("said from inside  five=5");
+    dev.wait_for_code("panic", 1000).await;
+    dev.server.wait_for_log("panic at methods/panic.rs:4:11: on purpose");
+    dev.wait_for_result("panic_in_task", true).await;
+    dev.server.wait_for_log("panic at methods/panic_in_task.rs:4:");
 
-    // A stream that has begun goes on in the old code while the new is served.
+    // A stream that has begun continues in the old code while the new one is served.
     let stream = |text: &str| {
         method(&format!(
-            "for _ in 0..20 {{ handler.write(\"{text}\").await?; tokio::time::sleep(Duration::from_millis(100)).await; }} Ok(json!(null))"
+            "handler.write(\"{text}\").await?; handler.flush().await?; while !std::fs::exists({:?})? {{ tokio::time::sleep(Duration::from_millis(10)).await; }}\nfor _ in 0..19 {{ handler.write(\"{text}\").await?; }} Ok(json!(null))",
+            dev.app.path("continue")
         ))
     };
     dev.save("stream.rs", &stream("old "));
-    dev.fails("none", 1001).await;
-    wait_for(|| dev.server.log().contains("stream  reloaded").then_some(()));
-    let api = dev.api();
-    let old = tokio::spawn(async move { api.send("/stream", "", &[]).await.body });
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    dev.says("stream.rs", "new");
+    dev.wait_for_code("none", 1001).await;
+    dev.server.wait_for_log("stream  reloaded");
+    let mut response = reqwest::Client::new().post(dev.server.url("/stream")).send().await.unwrap();
+    let mut old = response.chunk().await.unwrap().unwrap().to_vec();
+    dev.save_text("stream.rs", "new");
     wait_for_async(async || dev.api().send("/stream", "", &[]).await.body == br#"{"result":"new"}"#).await;
-    assert_eq!(old.await.unwrap(), "old ".repeat(20).into_bytes());
+    dev.app.write("continue", "");
+    while let Some(piece) = response.chunk().await.unwrap() {
+        old.extend_from_slice(&piece);
+    }
+    assert_eq!(old, "old ".repeat(20).into_bytes());
 }
 
 /// A method that logs at three levels.
@@ -355,15 +356,15 @@ async fn reports_of_reloads_and_requests_do_not_depend_on_the_log_level() {
     let app = Scratch::new("levels");
     app.write("methods/a.rs", &LOGS.replace("TEXT", "one"));
     let dev = Development::start(app, &["--log_level=error"]);
-    dev.answers("a", "one").await;
+    dev.wait_for_result("a", "one").await;
     dev.save("a.rs", &LOGS.replace("TEXT", "two"));
-    dev.answers("a", "two").await;
-    dev.shows("1 methods, ready in ");
-    dev.shows("a  reloaded in ");
-    dev.shows("\na                         200");
+    dev.wait_for_result("a", "two").await;
+    dev.server.wait_for_log("1 methods, ready in ");
+    dev.server.wait_for_log("a  reloaded in ");
+    dev.server.wait_for_log("\na                         200");
     dev.save("a.rs", "nonsense");
-    dev.shows("a  does not compile");
-    dev.shows("error  an error\n");
+    dev.server.wait_for_log("a  does not compile");
+    dev.server.wait_for_log("error  an error\n");
     // The events of methods do.
     let log = dev.server.log();
     assert!(!log.contains("a warning") && !log.contains("five=5"), "{log}");
@@ -380,11 +381,11 @@ async fn a_method_s_own_event_is_no_request_and_json_has_no_colours() {
     command.args(["-c", "exec script -qefc \"$*\" /dev/null >&2", "sh"]).arg(binary).env_remove("NO_COLOR");
     let server = Server::start_command(&directory(), command, &["dev"]);
     let dev = Development { app, server };
-    dev.answers("a", "one").await;
+    dev.wait_for_result("a", "one").await;
     dev.save("a.rs", &LOGS.replace("TEXT", "two"));
-    dev.answers("a", "two").await;
-    dev.shows("\u{1b}[32ma\u{1b}[0m  reloaded in ");
-    dev.shows("\na                         \u{1b}[32m200\u{1b}[0m");
+    dev.wait_for_result("a", "two").await;
+    dev.server.wait_for_log("\u{1b}[32ma\u{1b}[0m  reloaded in ");
+    dev.server.wait_for_log("\na                         \u{1b}[32m200\u{1b}[0m");
     let log = dev.server.log();
     let events: Vec<&str> = log.lines().filter(|line| line.contains("\"level\":")).collect();
     let events: Vec<Value> = events.into_iter().map(|line| serde_json::from_str(line).expect(line)).collect();
@@ -396,17 +397,17 @@ async fn a_method_s_own_event_is_no_request_and_json_has_no_colours() {
     let app = Scratch::new("formats");
     app.write("methods/a.rs", &LOGS.replace("TEXT", "one"));
     let dev = Development::start(app, &[]);
-    dev.answers("a", "one").await;
-    dev.shows("\ninfo  call  five=5\n");
+    dev.wait_for_result("a", "one").await;
+    dev.server.wait_for_log("\ninfo  call  five=5\n");
 }
 
 #[tokio::test]
-async fn whatever_an_editor_or_git_does_the_tree_on_disk_is_what_is_served() {
+async fn the_tree_on_disk_is_served_after_any_change_by_an_editor_or_git() {
     let app = Scratch::new("editors");
     for number in 0..20 {
-        app.write(&format!("methods/many/m{number}.rs"), &SAYS.replace("TEXT", "main"));
+        app.write(&format!("methods/many/m{number}.rs"), &TEXT_METHOD.replace("TEXT", "main"));
     }
-    app.write("methods/only_here.rs", &SAYS.replace("TEXT", "here"));
+    app.write("methods/only_here.rs", &TEXT_METHOD.replace("TEXT", "here"));
     app.write(".gitignore", "target\n");
     let git = |app: &Scratch, arguments: &[&str]| {
         let identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"];
@@ -419,10 +420,10 @@ async fn whatever_an_editor_or_git_does_the_tree_on_disk_is_what_is_served() {
     git(&app, &["commit", "-q", "-m", "main"]);
     git(&app, &["checkout", "-q", "-b", "other"]);
     for number in 0..20 {
-        app.write(&format!("methods/many/m{number}.rs"), &SAYS.replace("TEXT", "other"));
+        app.write(&format!("methods/many/m{number}.rs"), &TEXT_METHOD.replace("TEXT", "other"));
     }
     std::fs::remove_file(app.path("methods/only_here.rs")).unwrap();
-    app.write("methods/only_there.rs", &SAYS.replace("TEXT", "there"));
+    app.write("methods/only_there.rs", &TEXT_METHOD.replace("TEXT", "there"));
     git(&app, &["add", "-A"]);
     git(&app, &["commit", "-q", "-m", "other"]);
     git(&app, &["checkout", "-q", "main"]);
@@ -431,25 +432,25 @@ async fn whatever_an_editor_or_git_does_the_tree_on_disk_is_what_is_served() {
     for (branch, comes, goes) in [("other", "only_there", "only_here"), ("main", "only_here", "only_there")] {
         git(&dev.app, &["checkout", "-q", branch]);
         for number in 0..20 {
-            dev.answers(&format!("many.m{number}"), branch).await;
+            dev.wait_for_result(&format!("many.m{number}"), branch).await;
         }
-        dev.answers(comes, if branch == "main" { "here" } else { "there" }).await;
-        dev.fails(goes, 1001).await;
+        dev.wait_for_result(comes, if branch == "main" { "here" } else { "there" }).await;
+        dev.wait_for_code(goes, 1001).await;
     }
 
-    // Written beside it and renamed over it.
-    dev.save("many/.m0.rs.tmp", &SAYS.replace("TEXT", "renamed"));
+    // A file written beside the old one and renamed over it.
+    dev.save("many/.m0.rs.tmp", &TEXT_METHOD.replace("TEXT", "renamed"));
     std::fs::rename(dev.app.path("methods/many/.m0.rs.tmp"), dev.app.path("methods/many/m0.rs")).unwrap();
-    dev.answers("many.m0", "renamed").await;
+    dev.wait_for_result("many.m0", "renamed").await;
 
-    // Three times within 50 ms, and of one length: the last counts.
+    // Three texts of one length within 50 ms: the last is served.
     for text in ["save1", "save2", "save3"] {
-        dev.says("many/m1.rs", text);
+        dev.save_text("many/m1.rs", text);
         std::thread::sleep(Duration::from_millis(15));
     }
-    dev.answers("many.m1", "save3").await;
+    dev.wait_for_result("many.m1", "save3").await;
 
-    // vim moves the file away, writes it anew and removes the old one; its backups and swap files are nobody's methods.
+    // vim renames the file, writes a new one and removes the old one; its backups and swap files are not methods.
     let vim = |expression: &str| {
         let file = dev.app.path("methods/many/m2.rs");
         let output = Command::new("vim")
@@ -471,18 +472,18 @@ async fn whatever_an_editor_or_git_does_the_tree_on_disk_is_what_is_served() {
         assert!(output.status.success(), "{output:?}");
     };
     vim("%s/main/edited/");
-    dev.answers("many.m2", "edited").await;
+    dev.wait_for_result("many.m2", "edited").await;
     vim("%s/edited/edited again/");
-    dev.answers("many.m2", "edited again").await;
+    dev.wait_for_result("many.m2", "edited again").await;
     assert_eq!(dev.api().call("many.m2~", json!({})).await.code(), 1001);
 
-    // Half of it, then the rest: whatever was seen of it, the end is what is served.
-    let text = SAYS.replace("TEXT", "halves");
+    // Half of a file, then the rest: the complete file is served.
+    let text = TEXT_METHOD.replace("TEXT", "halves");
     dev.save("many/m3.rs", &text[..text.len() / 2]);
-    std::thread::sleep(Duration::from_millis(100));
+    dev.wait_for_stale("many.m3").await;
     dev.save("many/m3.rs", &text);
-    dev.answers("many.m3", "halves").await;
-    // After all of that every method is what its file says, and no file is out of step.
+    dev.wait_for_result("many.m3", "halves").await;
+    // In the end every method matches its file, and none is stale.
     let expected: BTreeMap<String, &str> = (4..20).map(|number| (format!("many.m{number}"), "main")).collect();
     for (method, text) in expected {
         let reply = dev.api().call(&method, json!({})).await;
@@ -501,14 +502,14 @@ async fn a_hundred_reloads_under_load_lose_no_call_and_no_session() {
         handler.session_mut().unwrap().update_state(|state| { let count = state.get(\"count\").and_then(Value::as_i64).unwrap_or(0) + 1; state.insert(\"count\".into(), count.into()); }).await?;
         Ok(handler.session().unwrap().state[\"count\"].clone()) }\n";
     app.write("methods/counter.rs", counter);
-    // Both halves of an answer are of one version, with time to be torn in between.
+    // Both halves of a result are of one version, although the method yields between them.
     let hot = |version: usize| {
         format!("use method_sdk::prelude::*;\nconst VERSION: usize = {version};\npub async fn invoke(_: &mut Handler, _: ()) -> Result<Value> {{
             let first = VERSION; tokio::task::yield_now().await; Ok(json!([first, {version}])) }}\n")
     };
     app.write("methods/hot.rs", &hot(0));
     let dev = Development::start(app, &["--max_connections_per_address=1000"]);
-    dev.answers("hot", json!([0, 0])).await;
+    dev.wait_for_result("hot", json!([0, 0])).await;
     let session = dev.api().create("alice").await;
     dev.api().call_as(&session, "counter", json!({})).await.result();
 
@@ -522,13 +523,14 @@ async fn a_hundred_reloads_under_load_lose_no_call_and_no_session() {
                 while !stop.load(Ordering::SeqCst) {
                     let reply = api.call("hot", json!({})).await;
                     let halves: (u64, u64) = serde_json::from_value(reply.result()).unwrap();
-                    assert_eq!(halves.0, halves.1, "an answer is of one version");
+                    assert_eq!(halves.0, halves.1, "a result is of one version");
                     assert!(
                         halves.0 >= last && halves.0 <= newest.load(Ordering::SeqCst) as u64,
                         "{halves:?} after {last}"
                     );
                     last = halves.0;
                     calls.fetch_add(1, Ordering::SeqCst);
+                    // A slower pace, which leaves the machine time for the compiler.
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
             })
@@ -537,7 +539,7 @@ async fn a_hundred_reloads_under_load_lose_no_call_and_no_session() {
     for version in 1..=100 {
         newest.store(version, Ordering::SeqCst);
         dev.save("hot.rs", &hot(version));
-        dev.answers("hot", json!([version, version])).await;
+        dev.wait_for_result("hot", json!([version, version])).await;
         if version % 10 == 0 {
             dev.api().call_as(&session, "counter", json!({})).await.result();
         }
@@ -551,9 +553,9 @@ async fn a_hundred_reloads_under_load_lose_no_call_and_no_session() {
 }
 
 #[tokio::test]
-async fn a_second_start_loads_what_the_first_has_compiled() {
+async fn a_second_start_loads_the_libraries_of_the_first() {
     let app = Scratch::new("again");
-    app.write("methods/a.rs", &SAYS.replace("TEXT", "a"));
+    app.write("methods/a.rs", &TEXT_METHOD.replace("TEXT", "a"));
     let first = serve(&app, &["--log_level=debug"]);
     assert_eq!(first.api().call("a", json!({})).await.result(), "a");
     assert!(first.log().contains("--crate-type=cdylib"), "the first compiles");
@@ -561,28 +563,28 @@ async fn a_second_start_loads_what_the_first_has_compiled() {
     let second = serve(&app, &["--log_level=debug"]);
     assert_eq!(second.api().call("a", json!({})).await.result(), "a");
     assert!(!second.log().contains("--crate-type=cdylib"), "the second does not");
-    // With another tree it is another library.
+    // A changed tree is another library.
     drop(second);
-    app.write("methods/a.rs", &SAYS.replace("TEXT", "b"));
+    app.write("methods/a.rs", &TEXT_METHOD.replace("TEXT", "b"));
     assert_eq!(serve(&app, &[]).api().call("a", json!({})).await.result(), "b");
 }
 
 #[tokio::test]
-async fn a_start_compiles_only_the_batches_in_which_something_has_changed() {
+async fn a_start_compiles_only_the_changed_batches() {
     let app = Scratch::new("batches");
     for number in 0..100 {
-        app.write(&format!("methods/m{number}.rs"), &SAYS.replace("TEXT", "old"));
+        app.write(&format!("methods/m{number}.rs"), &TEXT_METHOD.replace("TEXT", "old"));
     }
     let start = || {
         let server = serve(&app, &["--log_level=debug"]);
-        wait_for(|| server.log().contains("100 methods, ready in").then_some(()));
+        server.wait_for_log("100 methods, ready in");
         let compiled = server.log().matches("--crate-type=cdylib").count();
         (server, compiled)
     };
     let (first, compiled) = start();
     assert!((100 / 48..=100 / 16).contains(&compiled), "{compiled}");
     drop(first);
-    app.write("methods/m50.rs", &SAYS.replace("TEXT", "new"));
+    app.write("methods/m50.rs", &TEXT_METHOD.replace("TEXT", "new"));
     let (second, compiled) = start();
     assert_eq!(compiled, 1);
     for (method, text) in [("m0", "old"), ("m50", "new"), ("m99", "old")] {
@@ -590,78 +592,89 @@ async fn a_start_compiles_only_the_batches_in_which_something_has_changed() {
     }
 }
 
-#[tokio::test]
-async fn what_is_saved_again_builds_on_the_time_before() {
-    let app = Scratch::new("increments");
-    app.write("methods/a.rs", SAYS);
-    let dev = Development::start(app, &["--log_level=debug"]);
-    let mut versions = 0..;
-    let builds_on =
-        |text: &str| text.lines().any(|line| line.contains("--crate-type=cdylib") && line.contains("incremental="));
-    wait_for_async(async || {
-        let version = versions.next().map(|version: u32| version.to_string()).unwrap();
-        dev.says("a.rs", &version);
-        dev.answers("a", version).await;
-        // What is saved at once is compiled at once, and what was being prepared is given up.
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        builds_on(&dev.server.log())
+/// Returns `true` if a process has a child that has not exited.
+fn has_running_child(parent: u32) -> bool {
+    std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+        // `PID (NAME) STATE PARENT ..`
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+        let (state, process) = (fields.next(), fields.next());
+        state != Some("Z") && process == Some(&parent.to_string())
     })
-    .await;
-    assert!(versions.start >= 2, "the first time there is nothing to build on");
 }
 
 #[tokio::test]
-async fn many_methods_are_served_while_they_are_compiled() {
+async fn a_second_save_of_a_file_compiles_incrementally() {
+    let app = Scratch::new("increments");
+    app.write("methods/a.rs", TEXT_METHOD);
+    let dev = Development::start(app, &["--log_level=debug"]);
+    let mut versions = 0..;
+    let is_incremental =
+        |text: &str| text.lines().any(|line| line.contains("--crate-type=cdylib") && line.contains("incremental="));
+    wait_for_async(async || {
+        let version = versions.next().map(|version: u32| version.to_string()).unwrap();
+        dev.save_text("a.rs", &version);
+        dev.wait_for_result("a", version).await;
+        // A save during the preparation of incremental results, which is a process, would cancel it.
+        wait_for_async(async || !has_running_child(dev.server.child.id())).await;
+        is_incremental(&dev.server.log())
+    })
+    .await;
+    assert!(versions.start >= 2, "the first compilation cannot be incremental");
+}
+
+#[tokio::test]
+async fn methods_are_served_while_others_are_being_compiled() {
     let app = Scratch::new("many");
     for number in 0..60 {
-        app.write(&format!("methods/m{number}.rs"), &SAYS.replace("TEXT", &format!("{number}")));
+        app.write(&format!("methods/m{number}.rs"), &TEXT_METHOD.replace("TEXT", &format!("{number}")));
     }
     app.write(
         "methods/broken.rs",
         "use method_sdk::prelude::*;\npub async fn invoke(_: &mut Handler, _: ()) -> Result<u8> { Ok(\"\") }",
     );
-    // What it needs is in no path of its file, and what is broken elsewhere in the tree is not its fault.
+    // `z` names no path to the implementation it needs, and must not fail because of a broken file elsewhere.
     app.write("methods/_traits.rs", "pub trait Loud { fn loud(&self) -> String; }\n");
     let implementation = "impl crate::_traits::Loud for u8 { fn loud(&self) -> String { self.to_string() } }\n";
-    app.write("methods/m1_implements.rs", &format!("{implementation}{SAYS}"));
+    app.write("methods/m1_implements.rs", &format!("{implementation}{TEXT_METHOD}"));
     app.write(
         "methods/z.rs",
         "use method_sdk::prelude::*;\nuse super::_traits::Loud;\npub async fn invoke(_: &mut Handler, _: ()) -> Result<String> { Ok(1_u8.loud()) }",
     );
     let dev = Development::start(app, &[]);
-    // Whatever is called at once waits until it is there.
+    // A call waits until its method is loaded.
     let api = dev.api();
     let call = |method: &'static str| api.call(method, json!({}));
     let (first, last, broken, none) = tokio::join!(call("m0"), call("z"), call("broken"), call("none"));
     assert_eq!((first.result(), last.result()), (json!("0"), json!("1")));
     assert_eq!((broken.code(), none.code()), (1000, 1001));
-    dev.says("m30.rs", "changed");
-    dev.answers("m30", "changed").await;
-    dev.shows("62 methods, ready in");
-    dev.shows("broken  does not compile");
+    dev.save_text("m30.rs", "changed");
+    dev.wait_for_result("m30", "changed").await;
+    dev.server.wait_for_log("62 methods, ready in");
+    dev.server.wait_for_log("broken  does not compile");
     for number in (0..60).filter(|number| *number != 30) {
         assert_eq!(dev.api().call(&format!("m{number}"), json!({})).await.result(), number.to_string());
     }
 }
 
 #[tokio::test]
-async fn cargo_dev_builds_and_starts_and_what_the_server_asks_of_cargo_builds_nothing_again() {
+async fn cargo_dev_builds_once_and_the_servers_own_build_compiles_nothing() {
     let app = Scratch::new("alias");
-    app.write("methods/a.rs", &SAYS.replace("TEXT", "one"));
+    app.write("methods/a.rs", &TEXT_METHOD.replace("TEXT", "one"));
     let mut dev = cargo(app.directory.path(), "dev");
     dev.env("CARGO_NET_OFFLINE", "true");
     let server = Process::start_command(&app.directory, dev, &["--log-format=auto"]);
     let dev = Development { app, server };
-    dev.says("a.rs", "two");
-    dev.answers("a", "two").await;
+    dev.save_text("a.rs", "two");
+    dev.wait_for_result("a", "two").await;
     let output = dev.app.command("build").args(["--features", "dev"]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && !text.contains("Compiling"), "{text}");
 }
 
-/// A client that connects anew for each call, until it is told to stop; a connection that is refused or an answer that is missing is a
-/// failure.
-fn connect_again_and_again(server: &Process, stop: &Arc<AtomicBool>) -> std::thread::JoinHandle<usize> {
+/// Opens a connection for each call until `stop` is set, and returns the number of calls; a refused connection or a missing
+/// response is a failure.
+fn connect_repeatedly(server: &Process, stop: &Arc<AtomicBool>) -> std::thread::JoinHandle<usize> {
     use std::io::{Read, Write};
     let (address, stop) = (server.address(), stop.clone());
     std::thread::spawn(move || {
@@ -676,6 +689,7 @@ fn connect_again_and_again(server: &Process, stop: &Arc<AtomicBool>) -> std::thr
             stream.read_to_string(&mut reply).unwrap();
             assert!(reply.starts_with("HTTP/1.1 200"), "{reply:?}");
             calls += 1;
+            // A slower pace, which leaves the machine time for the compiler.
             std::thread::sleep(Duration::from_millis(5));
         }
         calls
@@ -685,67 +699,76 @@ fn connect_again_and_again(server: &Process, stop: &Arc<AtomicBool>) -> std::thr
 #[tokio::test]
 async fn a_change_of_the_application_itself_restarts_it_on_the_same_socket() {
     let app = Scratch::new("restarts");
-    app.write("methods/version.rs", &SAYS.replace("\"TEXT\"", "option_env!(\"VERSION\").unwrap_or(\"none\")"));
+    app.write("methods/version.rs", &TEXT_METHOD.replace("\"TEXT\"", "option_env!(\"VERSION\").unwrap_or(\"none\")"));
     let account = root().join("tests/fixtures/app/methods/account/create.rs");
     app.write("methods/account/create.rs", &std::fs::read_to_string(account).unwrap());
     app.write("methods/whoami.rs", "use method_sdk::prelude::*;\npub async fn invoke(handler: &mut Handler, _: ()) -> Result<String> { Ok(handler.require_session()?.user_id.clone()) }");
     let dev = Development::start(app, &["--dev_restart"]);
-    dev.answers("version", "none").await;
+    dev.wait_for_result("version", "none").await;
     let session = dev.api().create("alice").await;
     let stop = Arc::new(AtomicBool::new(false));
-    let client = connect_again_and_again(&dev.server, &stop);
+    let client = connect_repeatedly(&dev.server, &stop);
 
-    // What does not build leaves the server as it is.
+    // The server keeps running if the application does not build.
     let main = std::fs::read_to_string(dev.app.path("src/main.rs")).unwrap();
     dev.app.write("src/main.rs", &format!("{main} fn x() -> u8 {{ \"\" }}"));
-    dev.shows("the server goes on as it is");
-    dev.says("other.rs", "still reloads");
-    dev.answers("other", "still reloads").await;
+    dev.server.wait_for_log("the server goes on as it is");
+    dev.save_text("other.rs", "still reloads");
+    dev.wait_for_result("other", "still reloads").await;
 
     dev.app.write("src/main.rs", &main);
     dev.app.write("build.rs", "fn main() { method_build::generate(); println!(\"cargo::rustc-env=VERSION=two\"); }");
-    dev.shows("build.rs has changed");
-    dev.answers("version", "two").await;
+    dev.server.wait_for_log("build.rs has changed");
+    dev.wait_for_result("version", "two").await;
     stop.store(true, Ordering::SeqCst);
     println!("{} connections during the restart", client.join().unwrap());
     assert_eq!(dev.api().call_as(&session, "whoami", json!({})).await.result(), "alice");
-    dev.says("version.rs", "after");
-    dev.answers("version", "after").await;
+    dev.save_text("version.rs", "after");
+    dev.wait_for_result("version", "after").await;
 }
 
 #[tokio::test]
-async fn without_being_told_to_it_asks_before_it_restarts() {
+async fn without_dev_restart_the_server_asks_before_it_restarts() {
     use std::io::Write;
     let app = Scratch::new("asks");
-    app.write("methods/version.rs", &SAYS.replace("\"TEXT\"", "option_env!(\"VERSION\").unwrap_or(\"none\")"));
-    // Started before, so that it need not wait for Cargo the next time.
+    app.write("methods/version.rs", &TEXT_METHOD.replace("\"TEXT\"", "option_env!(\"VERSION\").unwrap_or(\"none\")"));
+    // The first start compiles, so that the second need not wait for Cargo.
     drop(serve(&app, &[]));
     let slow = app.path("slow-cargo");
-    std::fs::write(&slow, format!("#!/bin/sh\nsleep 2\nexec {} \"$@\"\n", env!("CARGO"))).unwrap();
+    std::fs::write(
+        &slow,
+        format!(
+            "#!/bin/sh\nwhile [ ! -e {} ]; do sleep 0.05; done\nexec {} \"$@\"\n",
+            app.path("continue").display(),
+            env!("CARGO")
+        ),
+    )
+    .unwrap();
     std::fs::set_permissions(&slow, std::fs::Permissions::from_mode(0o755)).unwrap();
     let (input, mut enter) = std::io::pipe().unwrap();
     let mut command = Command::new(app.binary());
     command.stdin(input).env("CARGO", slow);
     let server = Process::start_command(&directory(), command, &["--log-format=auto", "dev"]);
     let dev = Development { app, server };
-    dev.answers("version", "none").await;
-    // Nor is what is changed missed before Cargo has told what there is to watch.
+    dev.wait_for_result("version", "none").await;
+    // A change is not missed before Cargo has reported the files to watch.
     dev.app.write("build.rs", "fn main() { method_build::generate(); println!(\"cargo::rustc-env=VERSION=two\"); }");
-    dev.shows("restart it, or press Enter");
+    dev.app.write("continue", "");
+    dev.server.wait_for_log("restart it, or press Enter");
     // Until then methods are compiled as before.
-    dev.says("other.rs", "meanwhile");
-    dev.answers("other", "meanwhile").await;
-    dev.answers("version", "none").await;
+    dev.save_text("other.rs", "meanwhile");
+    dev.wait_for_result("other", "meanwhile").await;
+    dev.wait_for_result("version", "none").await;
     enter.write_all(b"\n").unwrap();
-    dev.answers("version", "two").await;
+    dev.wait_for_result("version", "two").await;
 }
 
 #[tokio::test]
-async fn an_sdk_that_is_replaced_while_it_runs_is_refused_with_a_sentence() {
+async fn an_sdk_rebuilt_while_the_server_runs_is_reported_and_not_loaded() {
     let app = Scratch::new("replaced");
-    app.write("methods/a.rs", &SAYS.replace("TEXT", "one"));
+    app.write("methods/a.rs", &TEXT_METHOD.replace("TEXT", "one"));
     build(&app);
-    // A copy of the program and the library, so that other tests keep theirs.
+    // A copy of the program and the library, which other tests use too.
     let copy = tempfile::tempdir().unwrap();
     let (program, library) = (copy.path().join("replaced"), copy.path().join("libmethod_sdk_dylib.so"));
     std::fs::copy(app.binary(), &program).unwrap();
@@ -754,44 +777,44 @@ async fn an_sdk_that_is_replaced_while_it_runs_is_refused_with_a_sentence() {
     command.env("CARGO_TARGET_DIR", fixtures_target());
     let server = Process::start_command(&directory(), command, &["--log-format=auto", "dev"]);
     let mut dev = Development { app, server };
-    dev.answers("a", "one").await;
-    dev.says("a.rs", "two");
-    dev.answers("a", "two").await;
+    dev.wait_for_result("a", "one").await;
+    dev.save_text("a.rs", "two");
+    dev.wait_for_result("a", "two").await;
 
     std::fs::copy(&library, copy.path().join("new")).unwrap();
     std::fs::rename(copy.path().join("new"), &library).unwrap();
-    dev.says("a.rs", "three");
-    dev.shows("method-sdk was rebuilt while this server runs");
-    dev.answers("a", "two").await;
+    dev.save_text("a.rs", "three");
+    dev.server.wait_for_log("method-sdk was rebuilt while this server runs");
+    dev.wait_for_result("a", "two").await;
     assert_eq!(dev.api().call("a", json!({})).await.header("x-simpleapi-stale"), Some("1"));
-    dev.says("a.rs", "two");
+    dev.save_text("a.rs", "two");
     wait_for_async(async || dev.api().call("a", json!({})).await.header("x-simpleapi-stale").is_none()).await;
-    assert!(dev.server.child.try_wait().unwrap().is_none(), "it goes on");
+    assert!(dev.server.child.try_wait().unwrap().is_none(), "the server keeps running");
 }
 
 #[tokio::test]
-async fn where_methods_cannot_be_loaded_a_change_is_a_build_and_a_restart() {
+async fn without_dynamic_loading_a_change_is_built_and_the_server_restarts() {
     let app = Scratch::new("rebuilds");
-    app.write("methods/a.rs", &SAYS.replace("TEXT", "one"));
+    app.write("methods/a.rs", &TEXT_METHOD.replace("TEXT", "one"));
     let output = app.command("build").args(["--features", "dev"]).env("SIMPLEAPI_DEV", "restart").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut command = Command::new(app.binary());
     command.env("SIMPLEAPI_DEV", "restart");
     let server = Process::start_command(&directory(), command, &["--log-format=auto", "dev"]);
     let dev = Development { app, server };
-    dev.shows("here methods cannot be loaded while the server runs");
-    dev.answers("a", "one").await;
-    dev.says("a.rs", "two");
-    dev.answers("a", "two").await;
-    dev.says("b.rs", "new");
-    dev.answers("b", "new").await;
+    dev.server.wait_for_log("here methods cannot be loaded while the server runs");
+    dev.wait_for_result("a", "one").await;
+    dev.save_text("a.rs", "two");
+    dev.wait_for_result("a", "two").await;
+    dev.save_text("b.rs", "new");
+    dev.wait_for_result("b", "new").await;
     dev.save("b.rs", "broken");
-    dev.shows("the server goes on as it is");
-    dev.answers("b", "new").await;
+    dev.server.wait_for_log("the server goes on as it is");
+    dev.wait_for_result("b", "new").await;
 }
 
 #[test]
-fn it_is_refused_where_it_must_not_be() {
+fn development_mode_is_refused_beyond_loopback_and_in_a_release_build() {
     let run = |binary: &Path, arguments: &[&str]| {
         let directory = directory();
         let output = Command::new(binary).args(arguments).current_dir(directory.path()).output().unwrap();
@@ -801,7 +824,7 @@ fn it_is_refused_where_it_must_not_be() {
     assert!(status == Some(2) && text.contains("use `cargo dev`"), "{text}");
 
     let app = Scratch::new("refused");
-    app.write("methods/a.rs", SAYS);
+    app.write("methods/a.rs", TEXT_METHOD);
     build(&app);
     for address in ["0.0.0.0", "::", "192.0.2.1"] {
         let (status, text) = run(&app.binary(), &["dev", "--address", address]);
@@ -809,7 +832,7 @@ fn it_is_refused_where_it_must_not_be() {
     }
     let (status, text) = run(&app.binary(), &["serve"]);
     assert!(status == Some(2) && text.contains("use `cargo dev`"), "{text}");
-    // It lists what is in the files.
+    // `methods` lists the methods in the files.
     let output = Command::new(app.binary()).arg("methods").output().unwrap();
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("a  methods/a.rs"), "{output:?}");
     drop(Process::start(
@@ -824,10 +847,10 @@ fn it_is_refused_where_it_must_not_be() {
 }
 
 #[test]
-fn a_build_without_it_holds_no_loader_and_links_nothing_dynamically() {
+fn a_build_without_development_mode_contains_no_loader_and_links_no_shared_library() {
     let program = std::fs::read(server_binary()).unwrap();
     let holds = |text: &str| program.windows(text.len()).any(|window| window == text.as_bytes());
-    assert!(holds("libc.so.6"), "what it links is seen");
+    assert!(holds("libc.so.6"), "the linked libraries are found");
     for text in ["libmethod_sdk_dylib", "libstd-", "simpleapi_methods", "libloading"] {
         assert!(!holds(text), "{text}");
     }

@@ -82,7 +82,8 @@ fn application(text: &str) -> Scratch {
     let app = Scratch::new(if name.is_empty() { "simpleapi" } else { name });
     copy_folder(&root().join("methods"), &app.path("methods"));
     let manifest = std::fs::read_to_string(app.path("Cargo.toml")).unwrap();
-    let tests = "[dev-dependencies]\nserde_json = \"1.0\"\ntokio = { version = \"1\", features = [\"full\"] }\n\n[features]";
+    let tests =
+        "[dev-dependencies]\nserde_json = \"1.0\"\ntokio = { version = \"1\", features = [\"full\"] }\n\n[features]";
     app.write("Cargo.toml", &manifest.replace("[features]", tests));
     for block in blocks(text).iter().filter(|block| block.language == "rust" && !block.has("ignore")) {
         let file = block.marks.iter().find(|mark| mark.ends_with(".rs"));
@@ -120,7 +121,8 @@ fn steps(text: &str) -> Vec<Step> {
                         steps.push(Step { command, output, line: number });
                     } else {
                         let step = steps.last_mut().and_then(|step| step.output.as_mut());
-                        *step.unwrap_or_else(|| panic!("line {number}: output without a command")) += &format!("{line}\n");
+                        *step.unwrap_or_else(|| panic!("line {number}: output without a command")) +=
+                            &format!("{line}\n");
                     }
                 }
             }

@@ -23,7 +23,7 @@ pub(crate) fn copy_folder(from: &Path, to: &Path) {
 }
 
 /// A method that returns `TEXT`.
-pub(crate) const SAYS: &str = "use method_sdk::prelude::*;
+pub(crate) const TEXT_METHOD: &str = "use method_sdk::prelude::*;
 pub async fn invoke(_: &mut Handler, _: ()) -> Result<&'static str> { Ok(\"TEXT\") }
 ";
 
