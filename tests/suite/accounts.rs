@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::databases::{Database, Kind, over_every_store};
-use crate::support::{Listening as _, Session, sign, wait_for_async};
+use crate::support::client::Session;
+use crate::support::{Listening as _, sign, wait_for_async};
 
 over_every_store! {
     an_account_is_created_used_changed_and_logged_out

@@ -8,7 +8,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::databases::{Database, Kind, Machine, over_every_server};
-use crate::support::{Api, Listening as _, Session, wait_for_async};
+use crate::support::client::Session;
+use crate::support::{Api, Listening as _, wait_for_async};
 
 over_every_server! {
     a_database_restarted_three_times_under_load_recovers_each_time

@@ -107,7 +107,8 @@ mod nginx {
     use serde_json::json;
 
     use super::*;
-    use crate::support::{Api, Process, Session, root, sign, wait_for_async};
+    use crate::support::client::Session;
+    use crate::support::{Api, Process, root, sign, wait_for_async};
 
     /// nginx with the repository's `nginx.conf`, on other ports.
     struct Nginx {

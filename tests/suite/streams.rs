@@ -8,7 +8,8 @@ use fixture::_probe::probe;
 use serde_json::{Value, json};
 
 use crate::server::{Server, wait_for_event};
-use crate::support::{Api, Listening as _, Session, read_all, sign};
+use crate::support::client::Session;
+use crate::support::{Api, Listening as _, read_all, sign};
 
 fn body(method: &str, parameters: &Value) -> String {
     json!({ "method": method, "parameters": parameters }).to_string()

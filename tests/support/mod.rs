@@ -1,6 +1,6 @@
 //! What both test binaries share: servers as processes, a client that signs, and ways to wait.
 
-mod client;
+pub(crate) mod client;
 mod process;
 
 use std::io::{Read, Write};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-pub(crate) use client::{Api, Session, sign};
+pub(crate) use client::{Api, sign};
 pub(crate) use process::Process;
 
 /// The time after which a test gives up waiting.
