@@ -17,7 +17,7 @@ fn post(path: &str, headers: &str, body: &str) -> Vec<u8> {
 
 #[test]
 fn a_body_may_be_as_long_as_max_body_and_no_longer() {
-    let server = Server::start_with(|config| (config.max_body, config.idle_timeout) = (1024, Duration::from_secs(1)));
+    let server = Server::start_with(|config| (config.max_body, config.body_timeout) = (1024, Duration::from_secs(1)));
     for (bytes, code) in [(1024, ""), (1025, "1014"), (3000, "1014")] {
         let body = format!("\"{}\"", "x".repeat(bytes - 2));
         let plain = server.raw(&post("/demo/echo", "Connection: close\r\n", &body));
@@ -30,6 +30,7 @@ fn a_body_may_be_as_long_as_max_body_and_no_longer() {
             assert!(reply.starts_with(status) && reply.contains(code), "{bytes}: {reply}");
         }
     }
+    // After the response the server reads the rest of an oversized body, for up to `body_timeout`.
     let endless = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000000\r\n\r\n".to_owned() + &"x".repeat(5000);
     let reply = server.raw(endless.as_bytes());
     assert!(reply.starts_with("HTTP/1.1 413") && reply.contains("connection: close"), "{reply}");
