@@ -379,7 +379,7 @@ async fn a_method_s_own_event_is_no_request_and_json_has_no_colours() {
     // On a terminal, where reports have colours.
     let mut command = Command::new("sh");
     command.args(["-c", "exec script -qefc \"$*\" /dev/null >&2", "sh"]).arg(binary).env_remove("NO_COLOR");
-    let server = Server::start_command(&directory(), command, &["dev"]);
+    let server = Process::start_command(&directory(), command, &["dev"]);
     let dev = Development { app, server };
     dev.wait_for_result("a", "one").await;
     dev.save("a.rs", &LOGS.replace("TEXT", "two"));
