@@ -1,5 +1,5 @@
-// What `tests/database mongodb install` builds: FerretDB, a server that speaks MongoDB's protocol.
-// Made with: go get -tool github.com/FerretDB/FerretDB/cmd/ferretdb@v1.24.2
+// The module that `tests/database mongodb install` builds: FerretDB, a server of MongoDB's protocol.
+// Created with: go get -tool github.com/FerretDB/FerretDB/cmd/ferretdb@v1.24.2
 module tests/ferretdb
 
 go 1.24

@@ -1,4 +1,4 @@
-// A server of MongoDB's protocol on 127.0.0.1 and the port that is given. It keeps everything in memory until it stops.
+// A server of MongoDB's protocol on 127.0.0.1, with its port as the argument. It keeps all data in memory.
 import de.bwaldvogel.mongo.MongoServer;
 import de.bwaldvogel.mongo.MongoVersion;
 import de.bwaldvogel.mongo.backend.memory.MemoryBackend;
@@ -7,7 +7,7 @@ import java.util.List;
 
 public class Server {
     public static void main(String[] arguments) throws Exception {
-        // Its own versions end before the oldest that today's drivers speak to, which asks nothing more of it here.
+        // Current drivers require a later version than the library's latest. The tests need no feature of that version.
         MongoVersion version = new MongoVersion() {
             public List<Integer> getVersionArray() {
                 return List.of(4, 4, 0);

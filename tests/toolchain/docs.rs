@@ -7,19 +7,21 @@
 //! |---|---|
 //! | ```` ```rust methods/greet.rs ```` | this file of the application (also `src/main.rs`, `build.rs`, `tests/notes.rs`, ..) |
 //! | ```` ```rust ```` with an `invoke` | a method in a file of its own |
-//! | ```` ```rust ```` otherwise | statements in the body of a method, with `handler` in scope, that may use `?` |
+//! | ```` ```rust ```` otherwise | statements in an async function with `handler` in scope, which may use `?` |
 //! | ```` ```rust ignore ```` | is not compiled |
 //! | ```` ```console ```` | commands after `$ `, each followed by its expected output |
 //! | ```` ```sh ```` | a script, which must succeed |
+//! | ```` ```text output ```` | the expected output of the script before it |
 //! | ```` ```console no_run ````, ```` ```sh no_run ```` | is not run |
 //!
 //! All shell blocks of a page run in order, in one `bash -eu`, in an empty folder, against one server with an empty database. Port
 //! 8888 stands for the server's port, and `server` is its program. In expected output `...` stands for any text, and a line that
 //! is only `...` for any lines. A line after `$ ` that ends with `\` is continued on the next one.
 //!
-//! The application is called `simpleapi`, or as the page calls it in `NAME::methods()`.
+//! The application is called `simpleapi`, or `NAME` if the page says `NAME::methods()`.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
@@ -82,9 +84,11 @@ fn application(text: &str) -> Scratch {
     let app = Scratch::new(if name.is_empty() { "simpleapi" } else { name });
     copy_folder(&root().join("methods"), &app.path("methods"));
     let manifest = std::fs::read_to_string(app.path("Cargo.toml")).unwrap();
-    let tests =
-        "[dev-dependencies]\nserde_json = \"1.0\"\ntokio = { version = \"1\", features = [\"full\"] }\n\n[features]";
-    app.write("Cargo.toml", &manifest.replace("[features]", tests));
+    let tests = format!(
+        "[dev-dependencies]\nserde_json = \"1.0\"\nsimpleapi-server = {{ path = \"{}/server\", default-features = false, features = [\"testing\"] }}\ntokio = {{ version = \"1\", features = [\"full\"] }}\n\n[features]",
+        root().display()
+    );
+    app.write("Cargo.toml", &manifest.replace("[features]", &tests));
     for block in blocks(text).iter().filter(|block| block.language == "rust" && !block.has("ignore")) {
         let file = block.marks.iter().find(|mark| mark.ends_with(".rs"));
         let is_method = block.text.contains("fn invoke(");
@@ -92,9 +96,9 @@ fn application(text: &str) -> Scratch {
             Some(file) => app.write(file, &block.text),
             None if is_method => app.write(&format!("methods/line_{}.rs", block.line), &block.text),
             None => app.write(
-                &format!("methods/_page/line_{}.rs", block.line),
+                &format!("examples/line_{}.rs", block.line),
                 &format!(
-                    "use method_sdk::prelude::*;\npub async fn example(handler: &mut Handler) -> Result<()> {{\n    let _ = &handler;\n{}    Ok(())\n}}\n",
+                    "use method_sdk::prelude::*;\npub async fn example(handler: &mut Handler) -> Result<()> {{\n{}    Ok(())\n}}\nfn main() {{}}\n",
                     block.text
                 ),
             ),
@@ -108,6 +112,11 @@ fn steps(text: &str) -> Vec<Step> {
     for block in blocks(text).into_iter().filter(|block| !block.has("no_run")) {
         match block.language.as_str() {
             "sh" => steps.push(Step { command: block.text, output: None, line: block.line }),
+            "text" if block.has("output") => {
+                let script = steps.last_mut().filter(|step| step.output.is_none());
+                script.unwrap_or_else(|| panic!("line {}: output without a script", block.line)).output =
+                    Some(block.text);
+            }
             "console" => {
                 let mut is_continued = false;
                 for (line, number) in block.text.lines().zip(block.line + 1..) {
@@ -151,6 +160,10 @@ fn matches(expected: &str, output: &str) -> bool {
 fn run(steps: &[Step], server: &Process, program: &Path) -> (Output, BTreeMap<usize, String>) {
     let tools: Arc<TempDir> = directory();
     std::os::unix::fs::symlink(program, tools.path().join("server")).unwrap();
+    // On a terminal curl shows no progress.
+    let curl = tools.path().join("curl");
+    std::fs::write(&curl, "#!/bin/sh\nPATH=${PATH#*:}\nexec curl -sS \"$@\"\n").unwrap();
+    std::fs::set_permissions(&curl, std::fs::Permissions::from_mode(0o755)).unwrap();
     let output = |number: usize| tools.path().join(number.to_string());
     let port = server.address().port().to_string();
     let commands = steps.iter().enumerate().map(|(number, step)| {
@@ -192,7 +205,10 @@ fn the_shell_blocks_of_every_page_print_what_it_shows() {
             let output = outputs.get(&number).unwrap_or_else(|| panic!("{at}: not run: {result:?}"));
             assert!(result.status.success() || number + 1 < outputs.len(), "{at}: failed: {output}");
             if let Some(expected) = &step.output {
-                assert!(matches(expected, output), "{at}: expected\n{expected}\nbut the output is\n{output}");
+                assert!(
+                    matches(expected.trim_end(), output.trim_end()),
+                    "{at}: expected\n{expected}\nbut the output is\n{output}"
+                );
             }
         }
     }
