@@ -1,4 +1,4 @@
-//! What needs a Rust toolchain at run time: builds of other applications, and development mode.
+//! The tests that need a Rust toolchain at run time: builds of other applications, and development mode.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(clippy::print_stdout, reason = "figures, for `--nocapture`")]
