@@ -13,7 +13,7 @@
 //! | `dev/` | development mode: methods are compiled and loaded while the server runs |
 //! | `testing.rs` | the same without a socket |
 
-#![cfg_attr(not(feature = "dev"), forbid(unsafe_code))]
+#![forbid(unsafe_code)]
 
 // By this alone everything that is in the shared library is taken from there.
 #[cfg(all(feature = "dev", target_os = "linux", target_env = "gnu"))]

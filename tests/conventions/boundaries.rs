@@ -5,7 +5,7 @@ use crate::{assert_none, rust_files, text};
 
 /// A word in code, the folder in which it is looked for, and the files and folders that may use it.
 const BOUNDARIES: &[(&str, &str, &[&str])] = &[
-    ("unsafe", "", &["server/loader/", "server/src/dev/load/"]),
+    ("unsafe", "", &["server/loader/"]),
     ("warp", "", &["server/src/transport/http/", "server/src/transport/connection.rs"]),
     ("hmac", "server", &["server/src/call/auth.rs"]),
     ("sha1", "server", &["server/src/call/auth.rs"]),
@@ -19,7 +19,7 @@ const BOUNDARIES: &[(&str, &str, &[&str])] = &[
     ("dev", "server/src/", &["server/src/dev/", "server/src/cli/", "server/src/lib.rs"]),
     ("simpleapi_server", "method-sdk/", &[]),
     ("socket2", "", &["server/src/transport/", "server/src/runtime.rs"]),
-    ("libloading", "", &["server/loader/", "server/src/dev/load/"]),
+    ("libloading", "", &["server/loader/"]),
     ("syn", "", &["method-sdk/build/src/"]),
     ("thread_local", "", &[]),
     ("lazy_static", "", &[]),

@@ -23,8 +23,6 @@ const KNOWN: &[&str] = &[
     "method-sdk/src/host.rs",
     "method-sdk/src/method.rs",
     "method-sdk/src/session.rs",
-    "server/src/call/live_methods.rs",
-    "server/src/call/methods.rs",
     "server/src/store/mod.rs",
     "server/src/store/mongodb.rs",
     "server/src/store/sql/mod.rs",

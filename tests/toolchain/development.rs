@@ -712,13 +712,13 @@ async fn a_change_of_the_application_itself_restarts_it_on_the_same_socket() {
     // The server keeps running if the application does not build.
     let main = std::fs::read_to_string(dev.app.path("src/main.rs")).unwrap();
     dev.app.write("src/main.rs", &format!("{main} fn x() -> u8 {{ \"\" }}"));
-    dev.server.wait_for_log("the server goes on as it is");
+    dev.server.wait_for_log("the running server is unchanged");
     dev.save_text("other.rs", "still reloads");
     dev.wait_for_result("other", "still reloads").await;
 
     dev.app.write("src/main.rs", &main);
     dev.app.write("build.rs", "fn main() { method_build::generate(); println!(\"cargo::rustc-env=VERSION=two\"); }");
-    dev.server.wait_for_log("build.rs has changed");
+    dev.server.wait_for_log("build.rs changed");
     dev.wait_for_result("version", "two").await;
     stop.store(true, Ordering::SeqCst);
     println!("{} connections during the restart", client.join().unwrap());
@@ -784,7 +784,7 @@ async fn an_sdk_rebuilt_while_the_server_runs_is_reported_and_not_loaded() {
     std::fs::copy(&library, copy.path().join("new")).unwrap();
     std::fs::rename(copy.path().join("new"), &library).unwrap();
     dev.save_text("a.rs", "three");
-    dev.server.wait_for_log("method-sdk was rebuilt while this server runs");
+    dev.server.wait_for_log("method-sdk was rebuilt while this server is running");
     dev.wait_for_result("a", "two").await;
     assert_eq!(dev.api().call("a", json!({})).await.header("x-simpleapi-stale"), Some("1"));
     dev.save_text("a.rs", "two");
@@ -802,14 +802,14 @@ async fn without_dynamic_loading_a_change_is_built_and_the_server_restarts() {
     command.env("SIMPLEAPI_DEV", "restart");
     let server = Process::start_command(&directory(), command, &["--log-format=auto", "dev"]);
     let dev = Development { app, server };
-    dev.server.wait_for_log("here methods cannot be loaded while the server runs");
+    dev.server.wait_for_log("this build cannot load methods");
     dev.wait_for_result("a", "one").await;
     dev.save_text("a.rs", "two");
     dev.wait_for_result("a", "two").await;
     dev.save_text("b.rs", "new");
     dev.wait_for_result("b", "new").await;
     dev.save("b.rs", "broken");
-    dev.server.wait_for_log("the server goes on as it is");
+    dev.server.wait_for_log("the running server is unchanged");
     dev.wait_for_result("b", "new").await;
 }
 
@@ -860,7 +860,7 @@ fn a_build_without_development_mode_contains_no_loader_and_links_no_shared_libra
         .unwrap();
     let tree = String::from_utf8_lossy(&tree.stdout).into_owned();
     assert!(tree.contains("simpleapi-server v"), "{tree}");
-    for package in ["libloading v", "notify v", "method-sdk-dylib v"] {
+    for package in ["libloading v", "notify v", "method-sdk-dylib v", "simpleapi-loader v"] {
         assert!(!tree.contains(package), "{package}");
     }
 }

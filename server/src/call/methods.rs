@@ -1,8 +1,9 @@
 //! The methods that are resolved, by name: those that are built in or, in development mode, those that were loaded last.
 
-use method_sdk::{Method, Registry, Result};
+use method_sdk::{Registry, Result};
 
 use crate::call::codec;
+pub(crate) use crate::call::resolved_method::ResolvedMethod;
 
 /// The header of an answer from a method whose file has changed since and does not compile.
 pub(crate) const STALE: &str = "x-simpleapi-stale";
@@ -12,14 +13,6 @@ pub(crate) enum MethodTable {
     Static(Registry),
     #[cfg(feature = "dev")]
     Live(std::sync::Arc<crate::call::live_methods::LiveMethods>),
-}
-
-/// A method, as it is resolved at this moment.
-#[derive(Clone, Copy)]
-pub(crate) struct ResolvedMethod {
-    pub(crate) method: &'static Method,
-    /// It is not what its file says now.
-    pub(crate) is_stale: bool,
 }
 
 impl MethodTable {

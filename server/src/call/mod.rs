@@ -7,6 +7,7 @@ mod invoke;
 #[cfg(feature = "dev")]
 pub(crate) mod live_methods;
 pub(crate) mod methods;
+pub(crate) mod resolved_method;
 
 use std::sync::Arc;
 use std::time::Duration;

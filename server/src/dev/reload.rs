@@ -1,268 +1,255 @@
-//! From a tree that has changed to the methods that are served: which are compiled anew, which come, which go.
+//! A reload: from a changed tree to the methods that are served.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use method_build::{MethodSources, Problem, Tree, TreeReader};
+use method_build::{Problem, Tree, TreeReader};
 use method_sdk::Method;
 
-use crate::call::live_methods::{Change, LiveMethods};
-use crate::dev::build::batch::{Batch, BuildRun, BuiltBatch, Queue, SourcesByMethod, split_by_content};
-use crate::dev::build::compiler::Compiler;
-use crate::dev::build::diagnostics::Diagnostic;
+use super::build::batch::{Batch, Queue, split_by_content};
+use super::build::build_run::{BuildRun, BuiltBatch, SourcesByMethod};
+use super::build::compiler::Compiler;
+use super::build::diagnostics::Diagnostic;
+use super::build::error::ToolError;
+use crate::call::live_methods::{BuildFailure, LiveMethods};
 
-/// Keeps what is served in step with the files.
+/// Brings the methods that are served up to date with the files.
 pub(super) struct Reloader {
     reader: TreeReader,
     compiler: Arc<Compiler>,
     live: Arc<LiveMethods>,
-    /// Of each method that is served: the fingerprint of what it was compiled from.
-    served: HashMap<String, u64>,
-    /// Of each method that did not compile: the fingerprint of what did not, and the files that were to attribute_errors.
-    failed: HashMap<String, (u64, BTreeSet<PathBuf>)>,
-    /// What is wrong with files before rustc sees them.
+    /// The errors in files that are found before rustc reads them, as of the last reload.
     problems: BTreeSet<Problem>,
-    /// Whether all has been looked at once.
+    /// All methods have been built once.
     has_started: bool,
 }
 
-/// What has become of a change.
+/// The result of a reload.
 #[derive(Debug, Default)]
 pub(super) struct ReloadReport {
-    /// Methods that are new, or were compiled anew.
+    /// Methods that were built and loaded.
     pub(super) loaded: Vec<String>,
-    /// Those of them that did not compile before.
+    /// Loaded methods whose previous build had failed.
     pub(super) recovered: BTreeSet<String>,
-    /// Methods that are as they were before a change that did not compile.
+    /// Methods whose files are again those that are loaded, after a change that did not compile.
     pub(super) restored: Vec<String>,
-    /// Methods that are not there any more.
-    pub(super) gone: Vec<String>,
-    /// What does not compile.
-    pub(super) wrong: Vec<CompileFailure>,
-    /// The time until all was compiled.
+    /// Methods whose files no longer exist.
+    pub(super) removed: Vec<String>,
+    pub(super) failures: Vec<CompileFailure>,
+    /// The time until everything was compiled, without loading.
     pub(super) compile: Duration,
     /// The time that loading took.
     pub(super) load: Duration,
-    /// Files that methods include, wherever they are.
+    /// Files that methods include, in any folder.
     pub(super) includes: BTreeSet<PathBuf>,
-    /// Nothing is left for the next time.
-    pub(super) is_whole: bool,
+    /// The reload was not interrupted by another change.
+    pub(super) is_complete: bool,
 }
 
-/// Something that does not compile.
+/// Errors, and the methods that have them.
 #[derive(Debug)]
 pub(super) struct CompileFailure {
-    /// The methods that are not what their files say because of it.
+    /// The methods that are stale or broken because of the errors.
     pub(super) methods: Vec<String>,
-    /// In rustc's words, with colours, or in ours.
-    pub(super) words: String,
+    /// rustc's diagnostics, with colours, or another message.
+    pub(super) message: String,
 }
 
-/// The fingerprint of what is to be tried again whatever it is.
-const NONE: u64 = 0;
+/// A tree with the sources of its methods.
+struct Snapshot<'a> {
+    tree: &'a Tree,
+    sources: SourcesByMethod<'a>,
+}
 
 impl Reloader {
     pub(super) fn new(methods: &Path, compiler: Arc<Compiler>, live: Arc<LiveMethods>) -> Self {
-        Reloader {
-            reader: TreeReader::new(methods),
-            compiler,
-            live,
-            served: HashMap::new(),
-            failed: HashMap::new(),
-            problems: BTreeSet::new(),
-            has_started: false,
-        }
+        let reader = TreeReader::new(methods);
+        Reloader { reader, compiler, live, problems: BTreeSet::new(), has_started: false }
     }
 
     pub(super) fn compiler(&self) -> &Compiler {
         &self.compiler
     }
 
-    /// Those that can be called, sorted by name.
+    /// Returns the methods that are loaded, sorted by name.
     pub(super) fn methods(&self) -> Vec<&'static Method> {
-        self.live.methods()
+        self.live.states().loaded()
     }
 
-    /// Looks at the tree, and brings what is served in step with it, until `is_late` says that it has changed: then the rest is for the
-    /// next time. That is asked again and again, with the number of methods that are done and of all that have changed.
+    /// Reads the tree, and builds and loads the methods that have changed.
+    ///
+    /// After each batch, `is_interrupted` receives the number of methods that are built and of all that are to be; if it returns `true`,
+    /// the remaining batches are left to the next reload.
     ///
     /// # Errors
-    /// A sentence: nothing can be compiled or loaded. What is served is what was.
-    pub(super) fn reload(&mut self, mut is_late: impl FnMut(usize, usize) -> bool) -> Result<ReloadReport, String> {
+    /// Nothing can be compiled. The methods that were to be built are stale or broken, and are tried again by the next reload.
+    pub(super) fn reload(
+        &mut self,
+        mut is_interrupted: impl FnMut(usize, usize) -> bool,
+    ) -> Result<ReloadReport, ToolError> {
         let tree = self.reader.read();
-        let sources = tree.method_sources();
-        let includes = sources.values().flat_map(|its_sources| &its_sources.includes).cloned().collect();
+        let snapshot = Snapshot { tree: &tree, sources: tree.method_sources() };
+        let includes = snapshot.sources.values().flat_map(|sources| &sources.includes).cloned().collect();
         let mut report = ReloadReport { includes, ..ReloadReport::default() };
-        let wanted = self.apply_without_compiling(&tree, &sources, &mut report);
+        let to_build = self.apply_without_compiling(&snapshot, &mut report);
         let live = self.live.clone();
-        // What has been edited is waited for by somebody; of the rest it is not known.
-        let served: BTreeSet<&str> = self.methods().iter().map(|method| method.name).collect();
-        let (edited, rest): (Batch<'_>, Batch<'_>) = wanted.iter().partition(|name| served.contains(**name));
-        let batches = [split_by_content(edited.into_iter()), split_by_content(rest.into_iter())].concat();
-        let queue = Queue::new(batches, &live);
+        let queue = Queue::new(self.batches(&to_build), &live);
         let compiler = self.compiler.clone();
-        let work = BuildRun {
+        let run = BuildRun {
             tree: &tree,
-            sources: &sources,
+            sources: &snapshot.sources,
             compiler: &compiler,
-            excluded: self.excluded_files(&sources),
+            excluded: self.excluded_files(&snapshot.sources),
             is_start: !self.has_started,
         };
 
         let started = Instant::now();
-        let (mut left, mut problem) = (wanted.clone(), None);
-        work.make_all(&queue, |made| {
-            match made {
-                Ok(made) => {
-                    left.retain(|name| !made.batch.contains(name));
-                    self.take(made, &tree, &sources, &mut report);
+        let (mut remaining, mut failure) = (to_build.clone(), None);
+        run.build_all(&queue, |result| {
+            match result {
+                Ok(built) => {
+                    remaining.retain(|name| !built.batch.contains(name));
+                    self.apply(built, &snapshot, &mut report);
                 }
-                Err(words) => problem = Some(words),
+                Err(error) => failure = Some(error),
             }
-            if problem.is_some() || is_late(wanted.len() - left.len(), wanted.len()) {
+            if failure.is_some() || is_interrupted(to_build.len() - remaining.len(), to_build.len()) {
                 queue.clear();
             }
         });
         report.compile = started.elapsed().saturating_sub(report.load);
-        if let Some(problem) = problem {
-            self.give_up(&left, &problem);
-            return Err(problem);
+        if let Some(error) = failure {
+            self.fail_all(&remaining, &error);
+            return Err(error);
         }
-        report.is_whole = left.is_empty();
-        if report.is_whole && !self.has_started {
+        report.is_complete = remaining.is_empty();
+        if report.is_complete && !self.has_started {
             self.has_started = true;
-            self.compiler.kept.forget_all_but(split_by_content(sources.keys().copied()).len());
+            self.compiler.cache.prune(split_by_content(snapshot.sources.keys().copied()).len());
         }
         Ok(report)
     }
 
-    /// What takes no compiler: methods that have gone, or are what they were, and files that rustc need not see to be wrong. Returns the
-    /// names of those that are to be compiled.
-    fn apply_without_compiling<'a>(
-        &mut self,
-        tree: &Tree,
-        sources: &SourcesByMethod<'a>,
-        report: &mut ReloadReport,
-    ) -> Batch<'a> {
+    /// Applies all changes that need no compiler: methods that were removed or restored, and errors that are found before rustc reads the
+    /// files. Returns the names of the methods that are to be built.
+    fn apply_without_compiling<'a>(&mut self, snapshot: &Snapshot<'a>, report: &mut ReloadReport) -> Batch<'a> {
+        let Snapshot { tree, sources } = snapshot;
         let problems: BTreeSet<Problem> = tree.problems().cloned().collect();
-        let wrong: BTreeMap<String, String> =
-            problems.iter().filter_map(|problem| Some((name_of(&problem.file)?, problem.to_string()))).collect();
-        let names: BTreeSet<&str> = sources.keys().copied().chain(wrong.keys().map(String::as_str)).collect();
-        report.gone = self.live.names().into_iter().filter(|name| !names.contains(&**name)).collect();
-        self.served.retain(|name, _| names.contains(&**name));
-        self.failed.retain(|name, _| names.contains(&**name));
-
-        let mut fresh = Vec::new();
-        for (name, its_sources) in sources {
-            if self.served.get(*name) == Some(&its_sources.fingerprint) && self.failed.remove(*name).is_some() {
-                report.restored.push((*name).to_owned());
-                fresh.push(*name);
-            }
-        }
         for problem in problems.difference(&self.problems) {
-            let methods = name_of(&problem.file).into_iter().collect();
-            report.wrong.push(CompileFailure { methods, words: format!("error: {problem}\n") });
+            let methods = method_name(&problem.file).into_iter().collect();
+            report.failures.push(CompileFailure { methods, message: format!("error: {problem}\n") });
         }
-        // No fingerprint: whatever the file says next is to be tried.
-        let failed: Vec<_> = wrong.iter().map(|(name, words)| (name.clone(), format!("error: {words}"))).collect();
-        for (name, _) in &failed {
-            self.failed.insert(name.clone(), (NONE, BTreeSet::new()));
-        }
-        let is_new = |name: &str, its_sources: &MethodSources<'_>| {
-            self.served.get(name) != Some(&its_sources.fingerprint)
-                && self.failed.get(name).map(|(fingerprint, _)| fingerprint) != Some(&its_sources.fingerprint)
-        };
-        let wanted: Batch<'a> =
-            sources.iter().filter(|(name, its_sources)| is_new(name, its_sources)).map(|(name, _)| *name).collect();
-        let pending = wanted.iter().copied().collect();
-        self.live.change(Change { retain: Some(names), pending, fresh, failed, current: Vec::new() });
+        let invalid: BTreeMap<String, String> = problems
+            .iter()
+            .filter_map(|problem| Some((method_name(&problem.file)?, format!("error: {problem}"))))
+            .collect();
+        let names: BTreeSet<&str> = sources.keys().copied().chain(invalid.keys().map(String::as_str)).collect();
         self.problems = problems;
-        wanted
+        self.live.update(|states| {
+            report.removed = states.retain(&names);
+            let restored = sources.iter().filter(|(name, sources)| states.restore(name, sources.fingerprint));
+            report.restored = restored.map(|(name, _)| (*name).to_owned()).collect();
+            for (name, message) in &invalid {
+                // Without a fingerprint: the file is built as soon as its error is corrected.
+                let failure = BuildFailure { fingerprint: None, files: BTreeSet::new(), message: message.clone() };
+                states.fail(name, failure);
+            }
+            let changed = sources.iter().filter(|(name, sources)| states.requires_build(name, sources.fingerprint));
+            let to_build: Batch<'a> = changed.map(|(name, _)| *name).collect();
+            to_build.iter().for_each(|name| states.add(name));
+            to_build
+        })
     }
 
-    /// Serves what has been made of a batch, and remembers what does not compile.
-    fn take(&mut self, made: BuiltBatch<'_>, tree: &Tree, sources: &SourcesByMethod<'_>, report: &mut ReloadReport) {
-        report.load += made.load;
-        for (methods, diagnostics) in &made.wrong {
-            self.attribute_errors(methods, tree, sources, diagnostics, report);
-        }
-        self.serve(made.methods, tree, sources, report);
-        if self.has_started && made.wrong.is_empty() {
-            self.compiler.prepare(&made.batch);
-        }
+    /// Splits these methods into batches: first those that are loaded, which the developer has edited and waits for.
+    fn batches<'a>(&self, to_build: &Batch<'a>) -> Vec<Batch<'a>> {
+        let loaded: BTreeSet<&str> = self.methods().iter().map(|method| method.name).collect();
+        let (edited, others): (Batch<'_>, Batch<'_>) = to_build.iter().partition(|name| loaded.contains(**name));
+        [split_by_content(edited.into_iter()), split_by_content(others.into_iter())].concat()
     }
 
-    /// The files that are known not to compile.
+    /// Returns the files with known errors.
     fn excluded_files(&self, sources: &SourcesByMethod<'_>) -> BTreeSet<PathBuf> {
-        let own =
-            self.failed.keys().filter_map(|name| sources.get(&**name)).map(|its_sources| its_sources.own.to_owned());
-        let blamed = self.failed.values().flat_map(|(_, files)| files).cloned();
-        blamed.chain(own).collect()
-    }
-
-    fn serve(
-        &mut self,
-        methods: Vec<&'static Method>,
-        tree: &Tree,
-        sources: &SourcesByMethod<'_>,
-        report: &mut ReloadReport,
-    ) {
-        for method in &methods {
-            let name = method.name.to_owned();
-            if self.failed.remove(&name).is_some() {
-                report.recovered.insert(name.clone());
-            }
-            // A file that was saved while rustc ran is in the library or not: the next look at the files compiles it again.
-            match sources.get(method.name).filter(|its_sources| tree.is_unchanged(&its_sources.files)) {
-                Some(its_sources) => self.served.insert(name.clone(), its_sources.fingerprint),
-                None => self.served.remove(&name),
-            };
-            report.loaded.push(name);
+        let states = self.live.states();
+        let mut excluded = BTreeSet::new();
+        for (name, failure) in states.failures() {
+            excluded.extend(failure.files.iter().cloned());
+            excluded.extend(sources.get(name).map(|sources| sources.own.to_owned()));
         }
-        // Last: whoever sees the new version may save the next.
-        self.live.change(Change { current: methods, ..Change::default() });
+        excluded
     }
 
-    /// Serves these methods as they were, because of what is wrong with something else; they are tried again the next time.
-    fn give_up(&mut self, methods: &Batch<'_>, problem: &str) {
-        let failed: Vec<_> = methods.iter().map(|name| ((*name).to_owned(), problem.to_owned())).collect();
-        self.failed.extend(failed.iter().map(|(name, _)| (name.clone(), (NONE, BTreeSet::new()))));
-        self.live.change(Change { failed, ..Change::default() });
+    /// Serves the methods of a batch, and records those that do not compile.
+    fn apply(&mut self, built: BuiltBatch<'_>, snapshot: &Snapshot<'_>, report: &mut ReloadReport) {
+        report.load += built.load;
+        for (methods, diagnostics) in &built.failures {
+            self.attribute_errors(methods, diagnostics, snapshot, report);
+        }
+        self.serve(&built.methods, snapshot, report);
+        if self.has_started && built.failures.is_empty() {
+            self.compiler.prepare(&built.batch);
+        }
     }
 
-    /// Remembers that these methods have a part in what does not compile.
+    /// Serves these methods.
+    fn serve(&self, methods: &[&'static Method], snapshot: &Snapshot<'_>, report: &mut ReloadReport) {
+        let fingerprints: Vec<_> = methods.iter().map(|method| snapshot.fingerprint(method.name)).collect();
+        report.loaded.extend(methods.iter().map(|method| method.name.to_owned()));
+        self.live.update(|states| {
+            for (method, fingerprint) in methods.iter().zip(fingerprints) {
+                if states.load(method, fingerprint) {
+                    report.recovered.insert(method.name.to_owned());
+                }
+            }
+        });
+    }
+
+    /// Records that these methods do not compile, each with the errors in its own sources.
     fn attribute_errors(
-        &mut self,
+        &self,
         methods: &Batch<'_>,
-        tree: &Tree,
-        sources: &SourcesByMethod<'_>,
         diagnostics: &[Diagnostic],
+        snapshot: &Snapshot<'_>,
         report: &mut ReloadReport,
     ) {
-        let files: BTreeSet<PathBuf> = diagnostics.iter().flat_map(|it| &it.files).cloned().collect();
-        let mut failed = Vec::new();
-        for name in methods {
-            let its_sources = &sources[name];
-            let own =
-                diagnostics.iter().filter(|it| it.files.iter().any(|file| its_sources.files.contains(file.as_path())));
-            let mut words: String = own.map(Diagnostic::plain).collect();
-            if words.is_empty() {
-                words = diagnostics.iter().map(Diagnostic::plain).collect();
+        let files: BTreeSet<PathBuf> = diagnostics.iter().flat_map(|diagnostic| &diagnostic.files).cloned().collect();
+        let failures = methods.iter().map(|name| {
+            let sources = &snapshot.sources[name].files;
+            let is_in_sources =
+                |diagnostic: &&Diagnostic| diagnostic.files.iter().any(|file| sources.contains(file.as_path()));
+            let mut message: String = diagnostics.iter().filter(is_in_sources).map(Diagnostic::plain).collect();
+            if message.is_empty() {
+                message = diagnostics.iter().map(Diagnostic::plain).collect();
             }
-            failed.push(((*name).to_owned(), words));
-            let fingerprint = if tree.is_unchanged(&its_sources.files) { its_sources.fingerprint } else { NONE };
-            self.failed.insert((*name).to_owned(), (fingerprint, files.clone()));
-        }
-        self.live.change(Change { failed, ..Change::default() });
-        let words = diagnostics.iter().map(|it| it.rendered.as_str()).collect();
-        report.wrong.push(CompileFailure { methods: methods.iter().map(|name| (*name).to_owned()).collect(), words });
+            (*name, BuildFailure { fingerprint: snapshot.fingerprint(name), files: files.clone(), message })
+        });
+        let failures: Vec<_> = failures.collect();
+        self.live.update(|states| failures.into_iter().for_each(|(name, failure)| states.fail(name, failure)));
+        let message = diagnostics.iter().map(|diagnostic| diagnostic.rendered.as_str()).collect();
+        let methods = methods.iter().map(|name| (*name).to_owned()).collect();
+        report.failures.push(CompileFailure { methods, message });
+    }
+
+    /// Records that these methods were not built because of an error that is not theirs; the next reload tries them again.
+    fn fail_all(&self, methods: &Batch<'_>, error: &ToolError) {
+        let failure = BuildFailure { fingerprint: None, files: BTreeSet::new(), message: error.to_string() };
+        self.live.update(|states| methods.iter().for_each(|name| states.fail(name, failure.clone())));
     }
 }
 
-/// The name of the method in a file such as `methods/account/login.rs`, if it is one.
-fn name_of(file: &Path) -> Option<String> {
+impl Snapshot<'_> {
+    /// Returns the fingerprint of a method's sources, or `None` if one was saved after it was read: the build may have read either version,
+    /// and the next reload builds the method again.
+    fn fingerprint(&self, name: &str) -> Option<u64> {
+        let sources = self.sources.get(name).filter(|sources| self.tree.is_unchanged(&sources.files))?;
+        Some(sources.fingerprint)
+    }
+}
+
+/// Returns the name of the method in a file such as `methods/account/login.rs`, or `None` if that is not a valid name.
+fn method_name(file: &Path) -> Option<String> {
     let parts: Vec<_> =
         file.with_extension("").iter().skip(1).map(|part| part.to_string_lossy().into_owned()).collect();
     let name = parts.join(".");

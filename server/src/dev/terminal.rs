@@ -1,4 +1,4 @@
-//! The developer's terminal: the methods at the start, then a line for each reload and each request, whatever the log's level and format.
+//! The developer's terminal: the methods at the start, then a line for each reload and each request, at every level and in every format of the log.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
@@ -84,17 +84,19 @@ impl DevTerminal {
 
     /// Reports the methods that do not compile.
     pub(super) fn failures(&self, report: &ReloadReport) {
-        for CompileFailure { methods, words } in &report.wrong {
+        for CompileFailure { methods, message } in &report.failures {
             let names = if methods.is_empty() { "methods/".to_owned() } else { abbreviate(methods) };
-            let words = if self.palette.is_coloured { words.to_owned() } else { strip_ansi_escapes::strip_str(words) };
-            self.print(&format!("{}  does not compile\n{}", self.palette.paint(RED, &names), words.trim_end()));
+            let names = self.palette.paint(RED, &names);
+            let message =
+                if self.palette.is_coloured { message.to_owned() } else { strip_ansi_escapes::strip_str(message) };
+            self.print(&format!("{names}  does not compile\n{}", message.trim_end()));
         }
     }
 
     /// Reports a reload.
     pub(super) fn reloaded(&self, report: &ReloadReport, elapsed: Duration) {
         self.failures(report);
-        let ReloadReport { loaded, recovered, restored, gone, compile, load, .. } = report;
+        let ReloadReport { loaded, recovered, restored, removed, compile, load, .. } = report;
         let elapsed = elapsed.as_millis();
         if !loaded.is_empty() {
             let have_recovered = loaded.iter().all(|name| recovered.contains(name));
@@ -107,8 +109,8 @@ impl DevTerminal {
             let names = self.palette.paint(GREEN, &abbreviate(restored));
             self.print(&format!("{names}  unchanged from the running version  ({elapsed} ms)"));
         }
-        if !gone.is_empty() {
-            self.print(&format!("{}  removed in {elapsed} ms", self.palette.paint(YELLOW, &abbreviate(gone))));
+        if !removed.is_empty() {
+            self.print(&format!("{}  removed in {elapsed} ms", self.palette.paint(YELLOW, &abbreviate(removed))));
         }
     }
 

@@ -1,16 +1,16 @@
-//! Libraries that are kept from one start to the next.
+//! Compiled libraries that later starts load instead of compiling them again.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// As many as a start uses are kept, this many times, for a few versions of the tree: of another branch, of the day before.
+/// The libraries of this many starts are kept, for a few versions of the tree: of another branch, of the day before.
 const STARTS: usize = 4;
 
-/// At least so many are kept, of half a megabyte or a few: the folder may be that of several applications.
-const MIN_BATCH: usize = 64;
+/// The fewest libraries that are kept, of half a megabyte to a few each: several applications may share the folder.
+const MIN_LIBRARIES: usize = 64;
 
-/// The folder of them.
+/// A folder of libraries, each under the key of what it was compiled from.
 pub(crate) struct ArtifactCache {
     folder: PathBuf,
 }
@@ -20,37 +20,37 @@ impl ArtifactCache {
         ArtifactCache { folder }
     }
 
-    /// The library that was kept under this key.
+    /// Returns the library with this key.
     pub(crate) fn find(&self, key: u64) -> Option<PathBuf> {
-        let library = self.place(key);
-        // What has not been used for long is removed first.
+        let library = self.path(key);
+        // The libraries with the oldest modification times are removed first.
         File::options().write(true).open(&library).and_then(|file| file.set_modified(SystemTime::now())).ok()?;
         Some(library)
     }
 
-    /// Removes the one that was kept under this key.
+    /// Removes the library with this key.
     pub(crate) fn remove(&self, key: u64) {
-        let _ = fs::remove_file(self.place(key));
+        let _ = fs::remove_file(self.path(key));
     }
 
-    /// Keeps a library under this key. Another server that starts at this moment finds it whole or not at all.
-    pub(crate) fn keep(&self, key: u64, library: &Path) {
-        let _ = fs::hard_link(library, self.place(key));
+    /// Adds a library under this key. A server that starts meanwhile finds all of it or nothing.
+    pub(crate) fn insert(&self, key: u64, library: &Path) {
+        let _ = fs::hard_link(library, self.path(key));
     }
 
-    /// After a start that has used so many: removes those that have not been used for the longest.
-    pub(crate) fn forget_all_but(&self, used: usize) {
+    /// Removes the libraries that have not been used for the longest time, after a start that used `used` of them.
+    pub(crate) fn prune(&self, used: usize) {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let libraries = entries.filter(|entry| entry.path().extension().is_some_and(|ending| ending == "so"));
+        let libraries = entries.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "so"));
         let mut libraries: Vec<_> =
             libraries.filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path()))).collect();
         libraries.sort();
-        for (_, old) in libraries.iter().rev().skip(MIN_BATCH.max(STARTS * used)) {
-            let _ = fs::remove_file(old);
+        for (_, library) in libraries.iter().rev().skip(MIN_LIBRARIES.max(STARTS * used)) {
+            let _ = fs::remove_file(library);
         }
     }
 
-    fn place(&self, key: u64) -> PathBuf {
+    fn path(&self, key: u64) -> PathBuf {
         self.folder.join(format!("{key:016x}.so"))
     }
 }

@@ -1,4 +1,4 @@
-//! rustc: from the source of some methods to a library that holds them, or to what is wrong with them.
+//! rustc: from the source of some methods to a library, or to its errors.
 
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString};
@@ -11,14 +11,16 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tempfile::TempDir;
 
-use crate::dev::build::application::{Application, Flags};
-use crate::dev::build::artifact_cache::ArtifactCache;
-use crate::dev::build::diagnostics::{self, Diagnostic};
-use crate::dev::build::incremental::Incremental;
-use crate::dev::build::linker::quick_linker;
-use crate::dev::load::sdk::{FileStamp, Sdk};
+use super::application::Application;
+use super::artifact_cache::ArtifactCache;
+use super::diagnostics;
+use super::error::{BuildError, ToolError};
+use super::flags::Flags;
+use super::incremental::Incremental;
+use super::linker::write_linker;
+use crate::dev::sdk::{FileStamp, Sdk};
 
-/// As a debug build of Cargo would compile them, but for what costs time and shows nothing: warnings and symbols for a debugger.
+/// The flags of a debug build by Cargo, without what costs time and is not shown: warnings and debug information.
 const FLAGS: [&str; 14] = [
     "--crate-type=cdylib",
     "--crate-name=methods",
@@ -30,69 +32,48 @@ const FLAGS: [&str; 14] = [
     "debug-assertions=on",
     "-C",
     "debuginfo=0",
-    // What a build denies is denied here too; `--cap-lints` would even let an endless constant be evaluated without end.
+    // Lints that a build denies are errors here too; with `--cap-lints`, an endless constant would be evaluated without end.
     "-A",
     "warnings",
     "--error-format=json",
     "--json=diagnostic-rendered-ansi",
 ];
 
-/// Methods that are compiled at once at most for it to be done incrementally: of more, it is seldom the same again.
-const INCREMENTAL: usize = 8;
+/// The most methods that are compiled incrementally: more are seldom the same set again.
+const MAX_INCREMENTAL: usize = 8;
 
-/// A compiler for this process: what it makes, this process can load.
+/// Compiles libraries that this process can load.
 pub(crate) struct Compiler {
     application: Application,
     sdk: Sdk,
     rustc: PathBuf,
-    /// What a library must be compiled with to fit this process.
+    /// Identifies the SDK, the compiler and the flags: libraries with another key do not fit this process.
     key: CString,
-    /// What Cargo has answered, once it has.
+    /// The flags that Cargo has listed, once it has.
     flags: Mutex<Option<Arc<Flags>>>,
     linker: OnceLock<Option<PathBuf>>,
     incremental: Mutex<Incremental>,
-    pub(crate) kept: ArtifactCache,
-    /// The folder of what this process loads.
-    own: TempDir,
-    made: AtomicUsize,
-}
-
-/// Why there is no library.
-pub(crate) enum Failure {
-    /// The methods do not compile.
-    Compile(Vec<Diagnostic>),
-    /// Whatever the methods are, nothing can be compiled or loaded.
-    Other(String),
-}
-
-impl Failure {
-    /// Whether it may be due to code that is not there.
-    pub(crate) fn may_be_missing_item(&self) -> bool {
-        matches!(self, Failure::Compile(diagnostics) if diagnostics.iter().any(Diagnostic::may_be_missing_item))
-    }
-
-    /// The files that errors are in.
-    pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        let diagnostics = match self {
-            Failure::Compile(diagnostics) => diagnostics.as_slice(),
-            Failure::Other(_) => &[],
-        };
-        diagnostics.iter().flat_map(|diagnostic| &diagnostic.files)
-    }
+    pub(crate) cache: ArtifactCache,
+    /// The folder of this process's sources and libraries.
+    folder: TempDir,
+    /// The number of libraries that have been compiled.
+    libraries: AtomicUsize,
 }
 
 impl Compiler {
+    /// Creates the compiler, and starts to list the flags.
+    ///
     /// # Errors
-    /// A sentence: this process cannot load methods, or there is no rustc, or no room for libraries.
-    pub(crate) fn new(application: &Application) -> Result<Arc<Self>, String> {
+    /// The process does not use the SDK's shared library, rustc cannot be run, or the folder of libraries cannot be created.
+    pub(crate) fn new(application: &Application) -> Result<Arc<Self>, ToolError> {
         let sdk = Sdk::loaded()?;
         let (rustc, version) = application.rustc()?;
         let program = FileStamp::of(&application.program);
         let key = hash(&(sdk.version(), version, program, FLAGS));
-        let key = CString::new(format!("{key:016x}")).expect("hex digits are not 0");
+        let key = CString::new(format!("{key:016x}")).expect("hex digits are not NUL");
 
-        let kept = application.kept();
-        let own = make_folder(&kept).map_err(|error| format!("{}: {error}", kept.display()))?;
+        let path = application.cache_folder();
+        let folder = create_folder(&path).map_err(|source| ToolError::Write { path: path.clone(), source })?;
         let compiler = Arc::new(Compiler {
             application: application.clone(),
             sdk,
@@ -101,16 +82,16 @@ impl Compiler {
             flags: Mutex::default(),
             linker: OnceLock::new(),
             incremental: Mutex::default(),
-            kept: ArtifactCache::new(kept),
-            own,
-            made: AtomicUsize::new(0),
+            cache: ArtifactCache::new(path),
+            folder,
+            libraries: AtomicUsize::new(0),
         });
-        // Both take longer than to load what is kept, and are not needed before something is compiled.
-        let ahead = compiler.clone();
+        // Both take longer than loading libraries from the cache, and are needed only when something is compiled.
+        let background = compiler.clone();
         std::thread::spawn(move || {
-            ahead.linker();
-            // Who needs them asks again, and shows what is wrong.
-            let _ = ahead.flags();
+            background.linker();
+            // A caller that needs the flags repeats this, and reports the error.
+            let _ = background.flags();
         });
         Ok(compiler)
     }
@@ -119,80 +100,84 @@ impl Compiler {
         &self.key
     }
 
-    /// The same to be written into a source.
+    /// Returns the key as text, for a source.
     pub(crate) fn key_text(&self) -> &str {
         self.key.to_str().unwrap_or_default()
     }
 
-    /// What Cargo says of the application; waits for it, and asks again if it could not tell.
-    pub(crate) fn flags(&self) -> Result<Arc<Flags>, String> {
-        let mut known = self.flags.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(flags) = &*known {
+    /// Returns the application's flags. Waits until Cargo has listed them, and repeats that if it failed.
+    ///
+    /// # Errors
+    /// Cargo fails.
+    pub(crate) fn flags(&self) -> Result<Arc<Flags>, ToolError> {
+        let mut cached = self.flags.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(flags) = &*cached {
             return Ok(flags.clone());
         }
         let flags = Arc::new(self.application.flags()?);
-        *known = Some(flags.clone());
+        *cached = Some(flags.clone());
         Ok(flags)
     }
 
     fn linker(&self) -> Option<&Path> {
-        self.linker.get_or_init(|| quick_linker(self.own.path(), &self.sdk.path)).as_deref()
+        self.linker.get_or_init(|| write_linker(self.folder.path(), &self.sdk.path)).as_deref()
     }
 
-    /// Compiles `source`, which holds the methods `names`, into a library under a name that has not been loaded before.
-    pub(crate) fn compile(&self, source: &str, names: &BTreeSet<&str>) -> Result<PathBuf, Failure> {
+    /// Compiles `source`, which contains the methods `names`, into a library at a path that has not been loaded before.
+    ///
+    /// # Errors
+    /// It does not compile, or nothing can be compiled.
+    pub(crate) fn compile(&self, source: &str, names: &BTreeSet<&str>) -> Result<PathBuf, BuildError> {
         let root = self.root(names);
-        self.sdk.check().map_err(Failure::Other)?;
+        self.sdk.check().map_err(ToolError::from)?;
         let is_incremental = self.incremental().is_ready(&root);
-        fs::write(&root, source).map_err(|error| Failure::Other(format!("{}: {error}", root.display())))?;
-        let written = root.with_extension("so");
-        let mut rustc = self.rustc(&root, &written, is_incremental).map_err(Failure::Other)?;
+        fs::write(&root, source).map_err(|source| ToolError::Write { path: root.clone(), source })?;
+        let output_file = root.with_extension("so");
+        let mut rustc = self.rustc_command(&root, &output_file, is_incremental)?;
         tracing::debug!("{rustc:?}");
-        let output =
-            rustc.output().map_err(|error| Failure::Other(format!("cannot run {}: {error}", self.rustc.display())))?;
-        // What was compiled against another SDK than this process has must not be loaded.
-        self.sdk.check().map_err(Failure::Other)?;
-        let said = String::from_utf8_lossy(&output.stderr);
+        let command = self.rustc.display().to_string();
+        let output = rustc.output().map_err(|source| ToolError::Run { command, source })?;
+        // A library that was compiled against another SDK than this process has must not be loaded.
+        self.sdk.check().map_err(ToolError::from)?;
         if output.status.success() {
-            let library = self.own.path().join(format!("{}.so", self.made.fetch_add(1, Ordering::Relaxed)));
-            fs::rename(&written, &library)
-                .map_err(|error| Failure::Other(format!("{}: {error}", written.display())))?;
+            let number = self.libraries.fetch_add(1, Ordering::Relaxed);
+            let library = self.folder.path().join(format!("{number}.so"));
+            fs::rename(&output_file, &library).map_err(|source| ToolError::Write { path: output_file, source })?;
             return Ok(library);
         }
-        let diagnostics = diagnostics::read(&said, &root, source);
         if output.status.code().is_none() {
-            return Err(Failure::Other(format!("rustc was ended from outside ({})", output.status)));
+            return Err(ToolError::Terminated(output.status).into());
         }
-        Err(Failure::Compile(diagnostics))
+        Err(BuildError::Compile(diagnostics::parse(&String::from_utf8_lossy(&output.stderr), &root, source)))
     }
 
-    /// Makes ready for these methods, which have just been compiled, to be saved again.
+    /// Prepares for these methods, which have just been compiled, to be saved again.
     pub(crate) fn prepare(&self, names: &BTreeSet<&str>) {
         let root = self.root(names);
-        if names.len() <= INCREMENTAL
-            && let Ok(mut rustc) = self.rustc(&root, &root.with_extension("so"), true)
+        if names.len() <= MAX_INCREMENTAL
+            && let Ok(mut rustc) = self.rustc_command(&root, &root.with_extension("so"), true)
         {
             rustc.stdout(Stdio::null()).stderr(Stdio::null());
             self.incremental().prepare(&root, rustc);
         }
     }
 
-    /// The source of these methods: for the same methods the same file, by which rustc recognises what it has done before.
+    /// Returns the path of the source of these methods. It is the same for the same methods: rustc recognises its previous results by it.
     fn root(&self, names: &BTreeSet<&str>) -> PathBuf {
-        self.own.path().join(format!("{:016x}.rs", hash(names)))
+        self.folder.path().join(format!("{:016x}.rs", hash(names)))
     }
 
     fn incremental(&self) -> MutexGuard<'_, Incremental> {
         self.incremental.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn rustc(&self, root: &Path, library: &Path, is_incremental: bool) -> Result<Command, String> {
+    fn rustc_command(&self, root: &Path, library: &Path, is_incremental: bool) -> Result<Command, ToolError> {
         let directory = &self.application.directory;
         let flags = self.flags()?;
         let mut rustc = Command::new(&self.rustc);
         rustc.args(FLAGS).args(&flags.arguments);
         rustc.arg("--extern").arg(format!("method_sdk={}", self.sdk.path.display()));
-        // Paths as people know them, also in the words of a panic.
+        // Paths relative to the application, in diagnostics and in the messages of panics.
         rustc.arg(format!("--remap-path-prefix={}/=", directory.display()));
         if let Some(linker) = self.linker() {
             rustc.arg("-C").arg(format!("linker={}", linker.display()));
@@ -213,19 +198,19 @@ pub(crate) fn hash(value: &impl Hash) -> u64 {
     hasher.finish()
 }
 
-/// A folder for this process in `kept`, where those of processes that have ended are removed.
-fn make_folder(kept: &Path) -> std::io::Result<TempDir> {
-    fs::create_dir_all(kept)?;
+/// Creates a folder for this process in `cache`, and removes those of processes that have ended.
+fn create_folder(cache: &Path) -> std::io::Result<TempDir> {
+    fs::create_dir_all(cache)?;
     let processes: BTreeSet<String> =
         fs::read_dir("/proc")?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-    let own = std::process::id().to_string();
-    for entry in fs::read_dir(kept)?.flatten() {
+    let this_process = std::process::id().to_string();
+    for entry in fs::read_dir(cache)?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let process = name.split('-').next().unwrap_or_default();
-        // Of this process it is from before a restart.
-        if entry.path().is_dir() && (!processes.contains(process) || process == own) {
+        // A folder of this process is from before a restart.
+        if entry.path().is_dir() && (!processes.contains(process) || process == this_process) {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
-    tempfile::Builder::new().prefix(&format!("{own}-")).tempdir_in(kept)
+    tempfile::Builder::new().prefix(&format!("{this_process}-")).tempdir_in(cache)
 }

@@ -1,0 +1,171 @@
+//! The loop of development mode: waits for changes, reloads methods, and prepares restarts.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::build::application::Application;
+use super::reload::Reloader;
+use super::restart;
+use super::terminal::DevTerminal;
+use super::watch::{Changes, Watch};
+
+/// The interval at which a long build is reported.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Follows the files of an application, on a thread of its own.
+pub(super) struct DevLoop {
+    application: Application,
+    /// `None` if methods are built into the program: every change requires a restart.
+    reloader: Option<Reloader>,
+    watch: Watch,
+    terminal: DevTerminal,
+    started: Instant,
+    /// All methods have been built once.
+    is_ready: bool,
+    /// Restarts without asking.
+    restarts_automatically: bool,
+    /// A restart has been proposed.
+    is_restart_pending: bool,
+    /// Standard input is watched.
+    watches_stdin: bool,
+}
+
+impl DevLoop {
+    pub(super) fn new(
+        application: Application,
+        reloader: Option<Reloader>,
+        terminal: DevTerminal,
+        started: Instant,
+        restarts_automatically: bool,
+    ) -> Self {
+        // The watch begins before the first reload, which reads the files: so no change is missed.
+        let (watch, warning) = Watch::new(&application.directory);
+        if let Some(warning) = warning {
+            terminal.note(&warning);
+        }
+        DevLoop {
+            application,
+            reloader,
+            watch,
+            terminal,
+            started,
+            is_ready: false,
+            restarts_automatically,
+            is_restart_pending: false,
+            watches_stdin: false,
+        }
+    }
+
+    /// Reloads methods after each change, until a new program has been built, which `restart` receives.
+    pub(super) fn run(mut self, restart: oneshot::Sender<()>) {
+        let mut later = self.reload(self.started);
+        self.watch_packages();
+        loop {
+            let changes = self.watch.next(later);
+            later = match changes.since {
+                Some(since) if changes.methods => self.reload(since),
+                _ => Changes::default(),
+            };
+            if !self.begins_restart(&changes) {
+                continue;
+            }
+            let rebuilt = restart::rebuild(&self.application);
+            // The build may have read these files before they were saved.
+            self.watch.drain(&mut later);
+            match rebuilt {
+                Ok(()) if !self.requires_restart(&later) => {
+                    // Fails if the server has ended meanwhile.
+                    let _ = restart.send(());
+                    return;
+                }
+                Ok(()) => {}
+                Err(error) => self.terminal.error(&format!("{error}; the running server is unchanged")),
+            }
+        }
+    }
+
+    /// Reloads the methods that have changed, the first of them at `since`, and returns the changes meanwhile.
+    fn reload(&mut self, since: Instant) -> Changes {
+        let mut later = Changes::default();
+        let Some(reloader) = &mut self.reloader else { return later };
+        let (watch, terminal) = (&mut self.watch, &self.terminal);
+        let mut last_progress = Instant::now();
+        let result = reloader.reload(|built, total| {
+            if last_progress.elapsed() >= PROGRESS_INTERVAL {
+                last_progress = Instant::now();
+                terminal.note(&format!("{built} of {total} methods compiled"));
+            }
+            watch.drain(&mut later);
+            later.methods
+        });
+        let report = match result {
+            Ok(report) => report,
+            Err(error) => {
+                terminal.error(&error.to_string());
+                return later;
+            }
+        };
+        watch.watch_includes(&report.includes);
+        if self.is_ready {
+            terminal.reloaded(&report, since.elapsed());
+            return later;
+        }
+        self.is_ready = report.is_complete;
+        if self.is_ready {
+            terminal.ready(&reloader.methods(), self.started.elapsed());
+        }
+        terminal.failures(&report);
+        later
+    }
+
+    /// Watches the packages that the program is built from. Cargo may take a moment to list them, and only this waits for it.
+    fn watch_packages(&mut self) {
+        let flags = match &self.reloader {
+            Some(reloader) => reloader.compiler().flags(),
+            None => self.application.flags().map(Arc::new),
+        };
+        let packages = match flags {
+            Ok(flags) => flags.packages.clone(),
+            Err(error) => {
+                self.terminal.error(&error.to_string());
+                [self.application.directory.clone()].into()
+            }
+        };
+        self.watch.watch_packages(&packages);
+    }
+
+    /// Returns `true` if these changes cannot be loaded into this process.
+    fn requires_restart(&self, changes: &Changes) -> bool {
+        !changes.requires_restart.is_empty() || (changes.methods && self.reloader.is_none())
+    }
+
+    /// Returns `true` if a restart is to be prepared now. Otherwise proposes it, if these changes require one.
+    fn begins_restart(&mut self, changes: &Changes) -> bool {
+        if self.reloader.is_none() {
+            return self.requires_restart(changes);
+        }
+        if let Some(file) = changes.requires_restart.first() {
+            self.is_restart_pending = true;
+            if self.restarts_automatically {
+                self.terminal.note(&format!("{} changed: rebuilding, then restarting", self.relative(file)));
+                return true;
+            }
+            self.terminal.note(&format!(
+                "{} changed, and cannot be loaded into a running server: restart it, or press Enter to rebuild and restart (automatic with --dev_restart)",
+                self.relative(file)
+            ));
+            if !self.watches_stdin {
+                self.watches_stdin = true;
+                restart::watch_stdin(self.watch.sender());
+            }
+        }
+        self.is_restart_pending && changes.enter
+    }
+
+    fn relative(&self, file: &Path) -> String {
+        file.strip_prefix(&self.application.directory).unwrap_or(file).display().to_string()
+    }
+}
