@@ -170,7 +170,7 @@ async fn unknown_user_and_wrong_password_are_the_same_bytes(kind: Kind) {
     api.create("alice").await;
     for method in ["account.login", "account.update"] {
         let wrong = api.call(method, json!({ "user_id": "alice", "password": "wrong" })).await;
-        let unknown = api.call(method, json!({ "user_id": "nobody", "password": "wrong" })).await;
+        let unknown = api.call(method, json!({ "user_id": "unknown", "password": "wrong" })).await;
         assert_eq!(wrong.body, unknown.body);
         assert_eq!(wrong.json()["error"], json!({ "value": "Invalid user ID or password", "code": 1005 }));
     }

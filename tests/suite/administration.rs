@@ -48,7 +48,7 @@ async fn accounts_are_created_changed_listed_and_deleted(kind: Kind) {
     assert_eq!(api.login("Alice").await.code(), 0, "another account");
     let credentials = json!({ "user_id": "alice", "password": "s3cret" });
     let alice = api.call("account.login", credentials.clone()).await.session();
-    assert_eq!(account(&["passwd", "nobody"], "secret"), (1, "server: there is no account \"nobody\"\n".to_owned()));
+    assert_eq!(account(&["passwd", "unknown"], "secret"), (1, "server: there is no account \"unknown\"\n".to_owned()));
 
     let (status, list) = account(&["list"], "");
     assert_eq!(status, 0);

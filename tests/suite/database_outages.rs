@@ -24,7 +24,7 @@ struct Call {
     ended: Instant,
 }
 
-/// What the clients share.
+/// The state that the clients share.
 #[derive(Default)]
 struct Load {
     stop: AtomicBool,

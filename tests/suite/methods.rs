@@ -44,7 +44,7 @@ async fn a_login_verifies_one_password_hash_for_known_and_unknown_users_alike() 
         for (user_id, password) in [
             ("alice", "password"),
             ("alice", "wrong"),
-            ("nobody", "wrong"),
+            ("unknown", "wrong"),
             ("", "wrong"),
             ("alice", ""),
             ("alice", &long),

@@ -1,4 +1,4 @@
-//! A server in this process: what most tests call.
+//! A server in this process, which most tests call.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

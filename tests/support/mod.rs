@@ -1,4 +1,4 @@
-//! The code that both test binaries share: servers as processes, a client that signs requests, and ways to wait.
+//! Code that both test binaries share: servers as processes, a client that signs, and ways to wait.
 
 pub(crate) mod client;
 mod process;

@@ -1,4 +1,4 @@
-//! The tests that need a Rust toolchain at run time: builds of other applications, and development mode.
+//! Tests that need a Rust toolchain at run time: builds of other applications, the documents, and development mode.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(clippy::print_stdout, reason = "figures, for `--nocapture`")]
