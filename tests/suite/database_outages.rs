@@ -194,7 +194,7 @@ async fn a_database_without_free_connections_fails_calls_with_1016() {
     use method_sdk::sqlx::{self, Connection as _, MySqlConnection};
     let machine = Machine::start(Kind::Mysql);
     let database = Database::on(Kind::Mysql, &machine.url);
-    let server = database.server();
+    let server = database.process(&[]);
     let api = server.api();
     let mut others = vec![MySqlConnection::connect(&machine.url).await.unwrap()];
     sqlx::raw_sql("SET GLOBAL max_connections = 10").execute(&mut others[0]).await.unwrap();
