@@ -6,6 +6,7 @@ use crate::scratch_app::{Scratch, TEXT_METHOD};
 use crate::support::Listening as _;
 
 #[tokio::test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
 async fn a_method_is_added_moved_and_deleted_with_its_file() {
     let app = Scratch::new("comes");
     app.write("methods/a/b/c.rs", &TEXT_METHOD.replace("TEXT", "first"));
@@ -33,6 +34,7 @@ async fn a_method_is_added_moved_and_deleted_with_its_file() {
 }
 
 #[tokio::test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
 async fn methods_call_each_other_and_share_code() {
     let app = Scratch::new("shares");
     app.write("methods/_words.rs", "pub fn polite(text: &str) -> String { format!(\"{text}, please\") }\n");
@@ -53,6 +55,7 @@ async fn methods_call_each_other_and_share_code() {
 }
 
 #[test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
 fn a_new_method_of_server_new_compiles() {
     let app = Scratch::new("fresh");
     app.write("methods/a.rs", &TEXT_METHOD.replace("TEXT", "a"));
@@ -69,6 +72,7 @@ fn a_new_method_of_server_new_compiles() {
 }
 
 #[test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
 fn an_error_in_a_method_is_reported_first_and_names_the_file() {
     let app = Scratch::new("wrong");
     let form = "a method is `pub async fn invoke(handler: &mut Handler, params: Params) -> Result<Answer>`, or the same without `async`";

@@ -73,6 +73,7 @@ fn serve(app: &Scratch, options: &[&str]) -> Process {
 }
 
 #[tokio::test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
 async fn a_saved_moved_or_deleted_file_is_live() {
     let app = Scratch::new("live");
     app.write("methods/a/b/c.rs", &TEXT_METHOD.replace("TEXT", "first"));
@@ -114,6 +115,7 @@ async fn a_saved_moved_or_deleted_file_is_live() {
 }
 
 #[tokio::test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
 async fn a_change_of_a_methods_dependency_reloads_the_method() {
     let app = Scratch::new("follows");
     let words = |text: &str| format!("pub fn text() -> String {{ \"{text}\".to_owned() }}\n");
@@ -192,6 +194,7 @@ async fn a_change_of_a_methods_dependency_reloads_the_method() {
 }
 
 #[tokio::test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
 async fn a_compile_error_is_reported_and_does_not_affect_other_methods() {
     let app = Scratch::new("breaks");
     app.write("methods/good.rs", &TEXT_METHOD.replace("TEXT", "good"));
@@ -275,6 +278,7 @@ async fn a_compile_error_is_reported_and_does_not_affect_other_methods() {
 }
 
 #[tokio::test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
 async fn timers_tasks_queries_and_panics_work_in_a_reloaded_method() {
     let dev = Development::start(Scratch::new("inside"), &[]);
     let method = |body: &str| {
@@ -352,6 +356,7 @@ pub async fn invoke(_: &mut Handler, _: ()) -> Result<&'static str> {
 ";
 
 #[tokio::test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
 async fn reports_of_reloads_and_requests_do_not_depend_on_the_log_level() {
     let app = Scratch::new("levels");
     app.write("methods/a.rs", &LOGS.replace("TEXT", "one"));
@@ -371,6 +376,7 @@ async fn reports_of_reloads_and_requests_do_not_depend_on_the_log_level() {
 }
 
 #[tokio::test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
 async fn a_method_s_own_event_is_no_request_and_json_has_no_colours() {
     let app = Scratch::new("formats");
     app.write("methods/a.rs", &LOGS.replace("TEXT", "one"));
@@ -402,6 +408,7 @@ async fn a_method_s_own_event_is_no_request_and_json_has_no_colours() {
 }
 
 #[tokio::test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
 async fn the_tree_on_disk_is_served_after_any_change_by_an_editor_or_git() {
     let app = Scratch::new("editors");
     for number in 0..20 {
@@ -492,6 +499,7 @@ async fn the_tree_on_disk_is_served_after_any_change_by_an_editor_or_git() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
 async fn a_hundred_reloads_under_load_lose_no_call_and_no_session() {
     let app = Scratch::new("loaded");
     let account = root().join("tests/fixtures/app/methods/account");
@@ -553,6 +561,7 @@ async fn a_hundred_reloads_under_load_lose_no_call_and_no_session() {
 }
 
 #[tokio::test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
 async fn a_second_start_loads_the_libraries_of_the_first() {
     let app = Scratch::new("again");
     app.write("methods/a.rs", &TEXT_METHOD.replace("TEXT", "a"));
@@ -570,6 +579,7 @@ async fn a_second_start_loads_the_libraries_of_the_first() {
 }
 
 #[tokio::test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
 async fn a_start_compiles_only_the_changed_batches() {
     let app = Scratch::new("batches");
     for number in 0..100 {
@@ -604,6 +614,7 @@ fn has_running_child(parent: u32) -> bool {
 }
 
 #[tokio::test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
 async fn a_second_save_of_a_file_compiles_incrementally() {
     let app = Scratch::new("increments");
     app.write("methods/a.rs", TEXT_METHOD);
@@ -624,6 +635,7 @@ async fn a_second_save_of_a_file_compiles_incrementally() {
 }
 
 #[tokio::test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
 async fn methods_are_served_while_others_are_being_compiled() {
     let app = Scratch::new("many");
     for number in 0..60 {
@@ -658,6 +670,7 @@ async fn methods_are_served_while_others_are_being_compiled() {
 }
 
 #[tokio::test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
 async fn cargo_dev_builds_once_and_the_servers_own_build_compiles_nothing() {
     let app = Scratch::new("alias");
     app.write("methods/a.rs", &TEXT_METHOD.replace("TEXT", "one"));
@@ -697,6 +710,7 @@ fn connect_repeatedly(server: &Process, stop: &Arc<AtomicBool>) -> std::thread::
 }
 
 #[tokio::test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
 async fn a_change_of_the_application_itself_restarts_it_on_the_same_socket() {
     let app = Scratch::new("restarts");
     app.write("methods/version.rs", &TEXT_METHOD.replace("\"TEXT\"", "option_env!(\"VERSION\").unwrap_or(\"none\")"));
@@ -728,6 +742,7 @@ async fn a_change_of_the_application_itself_restarts_it_on_the_same_socket() {
 }
 
 #[tokio::test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
 async fn without_dev_restart_the_server_asks_before_it_restarts() {
     use std::io::Write;
     let app = Scratch::new("asks");
@@ -764,6 +779,7 @@ async fn without_dev_restart_the_server_asks_before_it_restarts() {
 }
 
 #[tokio::test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
 async fn an_sdk_rebuilt_while_the_server_runs_is_reported_and_not_loaded() {
     let app = Scratch::new("replaced");
     app.write("methods/a.rs", &TEXT_METHOD.replace("TEXT", "one"));
@@ -793,6 +809,7 @@ async fn an_sdk_rebuilt_while_the_server_runs_is_reported_and_not_loaded() {
 }
 
 #[tokio::test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
 async fn without_dynamic_loading_a_change_is_built_and_the_server_restarts() {
     let app = Scratch::new("rebuilds");
     app.write("methods/a.rs", &TEXT_METHOD.replace("TEXT", "one"));
@@ -814,6 +831,7 @@ async fn without_dynamic_loading_a_change_is_built_and_the_server_restarts() {
 }
 
 #[test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
 fn development_mode_is_refused_beyond_loopback_and_in_a_release_build() {
     let run = |binary: &Path, arguments: &[&str]| {
         let directory = directory();

@@ -179,6 +179,7 @@ fn run(steps: &[Step], server: &Process, program: &Path) -> (Output, BTreeMap<us
 }
 
 #[test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
 fn the_rust_blocks_of_every_page_compile() {
     for page in pages() {
         let text = std::fs::read_to_string(&page).unwrap();
@@ -188,7 +189,7 @@ fn the_rust_blocks_of_every_page_compile() {
 }
 
 #[test]
-#[ignore = "needs curl and openssl: run tests/run"]
+#[ignore = "builds applications, and needs curl and openssl: run tests/run"]
 fn the_shell_blocks_of_every_page_print_what_it_shows() {
     for page in pages() {
         let text = std::fs::read_to_string(&page).unwrap();

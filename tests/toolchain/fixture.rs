@@ -22,6 +22,7 @@ fn start(options: &[&str]) -> Process {
 }
 
 #[tokio::test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
 async fn a_panic_fails_its_own_call_with_1000_and_its_cause_is_logged() {
     let server = start(&[]);
     let api = server.api();
@@ -42,6 +43,7 @@ async fn a_panic_fails_its_own_call_with_1000_and_its_cause_is_logged() {
 }
 
 #[tokio::test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
 async fn every_response_has_a_request_id_which_is_also_in_the_log() {
     let server = start(&["--trusted-proxies=127.0.0.0/8"]);
     let api = server.api();
@@ -74,6 +76,7 @@ async fn every_response_has_a_request_id_which_is_also_in_the_log() {
 }
 
 #[test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
 fn a_blocking_method_does_not_delay_the_end_past_the_drain_timeout() {
     let server = start(&["--shutdown_delay=0", "--drain_timeout=1s"]);
     let mut stream = server.connect();
