@@ -23,12 +23,6 @@ const KNOWN: &[&str] = &[
     "method-sdk/src/host.rs",
     "method-sdk/src/method.rs",
     "method-sdk/src/session.rs",
-    "server/src/store/mod.rs",
-    "server/src/store/mongodb.rs",
-    "server/src/store/sql/mod.rs",
-    "server/src/store/sql/mysql.rs",
-    "server/src/store/sql/postgres.rs",
-    "server/src/store/sql/sqlite.rs",
 ];
 
 /// A module's path below the crate, such as `["call", "auth"]`.

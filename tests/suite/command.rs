@@ -100,17 +100,23 @@ fn check_reports_the_database_and_configuration_errors() {
 #[test]
 fn an_unconfigured_database_is_refused_with_the_missing_keys() {
     for (options, problem) in [
-        (&["--database=mysql"][..], "database=mysql needs mysql_user, or mysql_url"),
-        (&["--database=mysql", "--mysql_user=a", "--mysql-host=a:b"], "mysql_host=a:b is not a host"),
-        (&["--database=mysql", "--mysql_url=mysql://[x"], "mysql_url cannot be read"),
-        (&["--database=postgres"], "database=postgres needs postgres_url=postgres://USER:PASSWORD@HOST/DATABASE"),
-        (&["--database=postgres", "--postgres_url=postgres://[x"], "postgres_url cannot be read"),
-        (&["--database=mongodb", "--mongodb_url=mongodb://"], "mongodb_url cannot be read"),
+        (&["--database=mysql"][..], "`database=mysql` requires `mysql_user` or `mysql_url`"),
+        (
+            &["--database=mysql", "--mysql_user=a", "--mysql-host=a:b"],
+            "invalid `mysql_host`: `a:b` is neither a host nor a host and a port",
+        ),
+        (&["--database=mysql", "--mysql_url=mysql://[x"], "invalid `mysql_url`"),
+        (
+            &["--database=postgres"],
+            "`database=postgres` requires `postgres_url=postgres://USER:PASSWORD@HOST/DATABASE`",
+        ),
+        (&["--database=postgres", "--postgres_url=postgres://[x"], "invalid `postgres_url`"),
+        (&["--database=mongodb", "--mongodb_url=mongodb://"], "invalid `mongodb_url`"),
         // A slash in a password ends that part of the URL.
-        (&["--database=mongodb", "--mongodb_url=mongodb://u:very-secret/@h/d"], "%2F for a `/` in the password"),
-        (&["--database=mongodb", "--mongodb_url=mongodb://u:v/very-secret@h/d"], "mongodb_url cannot be read"),
-        (&["--database=mysql", "--mysql_url=mysql://u:very-secret/@h/d"], "mysql_url cannot be read"),
-        (&["--database=postgres", "--postgres_url=postgres://u:very-secret/@h/d"], "postgres_url cannot be read"),
+        (&["--database=mongodb", "--mongodb_url=mongodb://u:very-secret/@h/d"], "`%2F` for a `/` in the password"),
+        (&["--database=mongodb", "--mongodb_url=mongodb://u:v/very-secret@h/d"], "invalid `mongodb_url`"),
+        (&["--database=mysql", "--mysql_url=mysql://u:very-secret/@h/d"], "invalid `mysql_url`"),
+        (&["--database=postgres", "--postgres_url=postgres://u:very-secret/@h/d"], "invalid `postgres_url`"),
     ] {
         let refused = run(directory().path(), options);
         assert_eq!(refused.status.code(), Some(1), "{options:?}");
@@ -157,5 +163,9 @@ fn a_database_of_a_newer_server_is_not_changed() {
         pool.close().await;
     });
     let refused = run(directory.path(), &["check"]);
-    assert!(stderr(&refused).contains("its schema is 99, and this server knows up to 1"), "{}", stderr(&refused));
+    assert!(
+        stderr(&refused).contains("its schema has version 99, but this server supports versions up to 1"),
+        "{}",
+        stderr(&refused)
+    );
 }

@@ -121,7 +121,11 @@ async fn a_database_unreachable_at_the_start_is_used_once_it_recovers(kind: Kind
     assert_eq!(api.call("demo.visits", json!({})).await.code(), 1016, "a method's own query");
     let parameters = json!({ "user_id": "alice", "password": "secret" });
     assert_eq!(api.call("account.create", parameters.clone()).await.code(), 1016);
-    assert!(server.log().contains("is away, and until it is back"), "{}", server.log());
+    assert!(
+        server.log().contains("is unreachable; calls that need it return error 1016 until it recovers"),
+        "{}",
+        server.log()
+    );
     let check = database.command(&["check", "--database_timeout=2s"]).output().unwrap();
     let text = String::from_utf8_lossy(&check.stderr).into_owned();
     assert_eq!(check.status.code(), Some(1));

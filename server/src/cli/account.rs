@@ -109,7 +109,7 @@ fn unknown(user_id: &str) -> String {
 /// An error in the words of whoever sits at the machine.
 fn told(accounts: &AccountService, error: &Error) -> String {
     match error.source() {
-        Some(_) => StoreError::refused(accounts.store(), error).to_string(),
+        Some(_) => StoreError::unusable(accounts.store(), error).to_string(),
         None => error.message().to_owned(),
     }
 }

@@ -23,7 +23,7 @@ pub(crate) fn read(url: String) -> mpsc::Receiver<Row> {
             #[cfg(feature = "mongodb")]
             Some(("mongodb" | "mongodb+srv", _)) => mongodb::read(&url, &accounts)
                 .await
-                .map_err(|error| format!("--from {}", crate::store::mongodb::unreadable(&error))),
+                .map_err(|error| format!("--from {}", crate::store::mongodb::describe_url_error(&error))),
             #[cfg(feature = "mysql")]
             Some(("mysql" | "mariadb", _)) => mysql::read(&url, &accounts).await.map_err(|error| error.to_string()),
             _ => Err(format!("--from takes {SCHEMES}")),

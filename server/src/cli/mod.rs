@@ -136,7 +136,7 @@ fn check(methods: Methods, config: Config) -> Result<String, String> {
     block_on(async {
         let accounts = accounts(config).await?;
         let store = accounts.store();
-        store.ping().await.map_err(|error| StoreError::refused(store, &error).to_string())?;
+        store.ping().await.map_err(|error| StoreError::unusable(store, &error).to_string())?;
         let methods = list(methods)?.lines().count();
         Ok(format!("configuration: good\ndatabase: {}, good\nmethods: {methods}", store.describe()))
     })

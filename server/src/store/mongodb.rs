@@ -1,7 +1,7 @@
-//! Accounts and sessions in MongoDB, and what speaks its protocol.
+//! Accounts and sessions in MongoDB and databases that speak its protocol.
 //!
-//! Without transactions, which a server that stands alone does not have: every step is one atomic operation on one document,
-//! and the steps are in an order that leaves nothing open if the last ones are never taken.
+//! There are no transactions, which a standalone MongoDB does not have. Every step is one atomic operation on one document, and the
+//! order of the steps grants no access if the last ones never happen.
 
 use std::time::Duration;
 
@@ -13,21 +13,21 @@ use mongodb::error::{Error, ErrorKind, WriteFailure};
 use mongodb::options::{ClientOptions, ServerAddress};
 use mongodb::{Client, Collection, Database, IndexModel};
 
-use super::{
-    AccountRow, DatabaseGuard, EXPIRED_AT_A_TIME, NewSession, NewerSchema, SIGNATURE_VERSION, SessionHash, SessionRow,
-    Store, StoreError, connect_timeout,
-};
+use super::error::{SchemaError, StoreError};
+use super::guard::{DatabaseGuard, connect_timeout};
+use super::interface::{AccountRow, EXPIRED_BATCH, NewSession, SIGNATURE_VERSION, SessionHash, SessionRow, Store};
 use crate::config::Config;
 
-/// The schema that this server makes; the document `_id: "schema"` of the collection `simpleapi_schema` says which there is.
-const SCHEMA: i64 = 1;
+/// The version of the schema that this server creates. The database's version is in the document `_id: "schema"` of the collection
+/// `simpleapi_schema`.
+const SCHEMA_VERSION: i64 = 1;
 
-/// The code of the error that a unique index answers with.
+/// The code of a unique index's error.
 const DUPLICATE_KEY: i32 = 11000;
 
-/// The collections have names of their own: `accounts` and `sessions` of the same database may be an ancestor's.
+/// The names of the collections have a prefix: `accounts` and `sessions` in the same database may be the Python version's.
 struct MongoStore {
-    /// `_id` is the user id: the index that every collection has decides who is first, and compares bytes.
+    /// `_id` is the user id: its index, which every collection has, makes user ids unique and compares bytes.
     accounts: Collection<Document>,
     /// `_id` is the session's hash.
     sessions: Collection<Document>,
@@ -40,9 +40,7 @@ struct MongoStore {
 
 pub(super) async fn open(config: &Config) -> Result<Box<dyn Store>, StoreError> {
     let mut options = match &config.mongodb_url {
-        Some(url) => ClientOptions::parse(url.expose())
-            .await
-            .map_err(|error| StoreError::Configuration(format!("mongodb_url {}", unreadable(&error))))?,
+        Some(url) => ClientOptions::parse(url.expose()).await.map_err(|error| invalid_url(&error))?,
         None => {
             let (host, port) = (config.mongodb_host.clone(), Some(config.mongodb_port));
             ClientOptions::builder().hosts(vec![ServerAddress::Tcp { host, port }]).build()
@@ -52,11 +50,11 @@ pub(super) async fn open(config: &Config) -> Result<Box<dyn Store>, StoreError> 
     options.max_pool_size.get_or_insert(config.database_connections);
     options.server_selection_timeout.get_or_insert(connect_timeout(config));
     options.connect_timeout.get_or_insert(connect_timeout(config));
-    // How soon a server that has come back is noticed while nobody asks for it.
+    // Without calls, a recovered server is noticed after this time.
     options.heartbeat_freq.get_or_insert(Duration::from_secs(1));
     let hosts = options.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     let name = options.default_database.clone().unwrap_or_else(|| config.mongodb_database.clone());
-    let client = Client::with_options(options).map_err(|error| StoreError::Configuration(error.to_string()))?;
+    let client = Client::with_options(options).map_err(|error| invalid_url(&error))?;
     let database: Database = client.database(&name);
     Ok(Box::new(MongoStore {
         accounts: database.collection("simpleapi_accounts"),
@@ -69,37 +67,47 @@ pub(super) async fn open(config: &Config) -> Result<Box<dyn Store>, StoreError> 
     }))
 }
 
-/// What is wrong with a URL. The driver's own words may quote a password that is not encoded as it must be.
-pub(crate) fn unreadable(error: &Error) -> String {
+fn invalid_url(error: &Error) -> StoreError {
+    StoreError::InvalidKey { key: "mongodb_url", problem: describe_url_error(error) }
+}
+
+/// Returns the problem with a URL. The driver's own message may quote a password that is not percent-encoded.
+pub(crate) fn describe_url_error(error: &Error) -> String {
     match &*error.kind {
-        ErrorKind::InvalidArgument { .. } => "cannot be read: write mongodb://USER:PASSWORD@HOST:27017/DATABASE, with \
-            %2F for a `/` in the password, and so on for `:`, `?`, `#`, `[`, `]`, `@` and `%`"
-            .to_owned(),
-        _ => format!("cannot be used: {error}"),
+        ErrorKind::InvalidArgument { .. } => {
+            "expected `mongodb://USER:PASSWORD@HOST:27017/DATABASE`, with `%2F` for a `/` \
+            in the password, and the like for `:`, `?`, `#`, `[`, `]`, `@` and `%`"
+                .to_owned()
+        }
+        _ => error.to_string(),
     }
 }
 
 impl MongoStore {
-    async fn with<T>(&self, work: impl Future<Output = mongodb::error::Result<T>>) -> Result<T> {
-        self.guard.pass(self.migrate(), async { Ok(work.await?) }).await
+    async fn run<T>(&self, work: impl Future<Output = mongodb::error::Result<T>>) -> Result<T> {
+        self.guard.run(self.apply_migrations(), async { Ok(work.await?) }).await
     }
 
-    async fn migrate(&self) -> Result<()> {
-        let by_id = doc! { "_id": "schema" };
-        let found = self.schema.find_one(by_id.clone()).await?;
-        let found = found.and_then(|schema| schema.get_i64("version").ok()).unwrap_or_default();
-        if found > SCHEMA {
-            return Err(NewerSchema { found, known: SCHEMA }.into());
-        }
-        if found < SCHEMA {
-            // One at a time: FerretDB 1.24 fails at a command with two that are there already.
+    async fn apply_migrations(&self) -> Result<()> {
+        let version = self.schema_version().await?;
+        if (0..SCHEMA_VERSION).contains(&version) {
+            // One at a time: FerretDB 1.24 fails at a command with two indexes that exist already.
             for field in ["user_id", "expires"] {
                 self.sessions.create_index(IndexModel::builder().keys(doc! { field: 1 }).build()).await?;
             }
-            let stamp = doc! { "$set": { "version": SCHEMA } };
-            self.schema.update_one(by_id, stamp).upsert(true).await?;
+            let update = doc! { "$set": { "version": SCHEMA_VERSION } };
+            self.schema.update_one(doc! { "_id": "schema" }, update).upsert(true).await?;
         }
-        Ok(())
+        Ok(SchemaError::check(version, SCHEMA_VERSION)?)
+    }
+
+    /// Returns the version of the schema: 0 if there is no document of it.
+    async fn schema_version(&self) -> Result<i64> {
+        let Some(schema) = self.schema.find_one(doc! { "_id": "schema" }).await? else { return Ok(0) };
+        match schema.get("version") {
+            Some(Bson::Int64(version)) => Ok(*version),
+            version => Err(SchemaError::Invalid { version: version.unwrap_or(&Bson::Null).to_string() }.into()),
+        }
     }
 
     async fn insert_session(&self, session: &NewSession<'_>) -> mongodb::error::Result<()> {
@@ -115,11 +123,11 @@ impl MongoStore {
         self.sessions.insert_one(document).await.map(drop)
     }
 
-    async fn delete_session(&self, hash: &SessionHash) -> mongodb::error::Result<()> {
+    async fn remove_session(&self, hash: &SessionHash) -> mongodb::error::Result<()> {
         self.sessions.delete_one(doc! { "_id": id(hash) }).await.map(drop)
     }
 
-    async fn delete_sessions(&self, user_id: &str) -> mongodb::error::Result<()> {
+    async fn remove_sessions(&self, user_id: &str) -> mongodb::error::Result<()> {
         self.sessions.delete_many(doc! { "user_id": user_id }).await.map(drop)
     }
 
@@ -143,7 +151,7 @@ fn is_duplicate(error: &Error) -> bool {
     matches!(&*error.kind, ErrorKind::Write(WriteFailure::WriteError(write)) if write.code == DUPLICATE_KEY)
 }
 
-/// The document was not written by a server of this kind.
+/// Creates the error for a document without a required field, or with one of another type.
 fn malformed(error: mongodb::bson::error::Error) -> Error {
     Error::custom(error)
 }
@@ -158,15 +166,16 @@ impl Store for MongoStore {
         &self.description
     }
 
-    async fn migrate_now(&self) -> Result<()> {
-        self.with(async { Ok(()) }).await
+    async fn migrate(&self) -> Result<()> {
+        self.run(async { Ok(()) }).await
     }
 
     async fn ping(&self) -> Result<()> {
-        self.with(async { self.accounts.find_one(doc! {}).await.map(drop) }).await
+        self.run(async { self.accounts.find_one(doc! {}).await.map(drop) }).await
     }
 
-    /// The session comes first, which nobody can use before the account is there: a failure between the two can be tried again.
+    /// The session comes first, since it is unusable without the account: after a failure between the two, creating the account again
+    /// succeeds.
     async fn create_account(
         &self,
         user_id: &str,
@@ -174,7 +183,7 @@ impl Store for MongoStore {
         created: i64,
         session: Option<&NewSession<'_>>,
     ) -> Result<bool> {
-        self.with(async {
+        self.run(async {
             if let Some(session) = session {
                 self.insert_session(session).await?;
             }
@@ -182,7 +191,7 @@ impl Store for MongoStore {
             match self.accounts.insert_one(account).await {
                 Err(error) if is_duplicate(&error) => {
                     if let Some(session) = session {
-                        self.delete_session(&session.hash).await?;
+                        self.remove_session(&session.hash).await?;
                     }
                     Ok(false)
                 }
@@ -193,7 +202,7 @@ impl Store for MongoStore {
     }
 
     async fn password_hash(&self, user_id: &str) -> Result<Option<String>> {
-        self.with(async {
+        self.run(async {
             let account = self.accounts.find_one(doc! { "_id": user_id }).await?;
             account.map(|account| account.get_str("password_hash").map(str::to_owned)).transpose().map_err(malformed)
         })
@@ -201,10 +210,10 @@ impl Store for MongoStore {
     }
 
     async fn rehash(&self, user_id: &str, old: &str, new: &str) -> Result<()> {
-        self.with(async { self.set_password_hash(user_id, old, new).await.map(drop) }).await
+        self.run(async { self.set_password_hash(user_id, old, new).await.map(drop) }).await
     }
 
-    /// Sessions end before and after the change: what is left if this stops between the two are those opened in between.
+    /// Deletes sessions before and after the change: if the second time never happens, only sessions created in between remain.
     async fn change_password(
         &self,
         user_id: &str,
@@ -212,15 +221,15 @@ impl Store for MongoStore {
         new: &str,
         session: Option<&NewSession<'_>>,
     ) -> Result<bool> {
-        self.with(async {
+        self.run(async {
             if !self.has_password_hash(user_id, old).await? {
                 return Ok(false);
             }
-            self.delete_sessions(user_id).await?;
+            self.remove_sessions(user_id).await?;
             if !self.set_password_hash(user_id, old, new).await? {
                 return Ok(false);
             }
-            self.delete_sessions(user_id).await?;
+            self.remove_sessions(user_id).await?;
             if let Some(session) = session {
                 self.insert_session(session).await?;
             }
@@ -230,16 +239,16 @@ impl Store for MongoStore {
     }
 
     async fn delete_account(&self, user_id: &str) -> Result<bool> {
-        self.with(async {
+        self.run(async {
             let deleted = self.accounts.delete_one(doc! { "_id": user_id }).await?.deleted_count == 1;
-            self.delete_sessions(user_id).await?;
+            self.remove_sessions(user_id).await?;
             Ok(deleted)
         })
         .await
     }
 
     async fn accounts(&self, after: &str, limit: i64) -> Result<Vec<AccountRow>> {
-        self.with(async {
+        self.run(async {
             let find = self.accounts.find(doc! { "_id": { "$gt": after } }).sort(doc! { "_id": 1 }).limit(limit);
             let mut cursor = find.await?;
             let mut accounts = Vec::new();
@@ -253,18 +262,18 @@ impl Store for MongoStore {
         .await
     }
 
-    /// The account is looked at after the session is there: a change of the password that it does not see will see the session,
-    /// and end it.
+    /// Reads the account after inserting the session: a change of the password that this read misses finds the session and
+    /// deletes it.
     async fn open_session(
         &self,
         password_hash: &str,
         session: &NewSession<'_>,
         replaces: Option<&SessionHash>,
     ) -> Result<bool> {
-        self.with(async {
+        self.run(async {
             self.insert_session(session).await?;
             if !self.has_password_hash(session.user_id, password_hash).await? {
-                self.delete_session(&session.hash).await?;
+                self.remove_session(&session.hash).await?;
                 return Ok(false);
             }
             if let Some(replaces) = replaces {
@@ -276,7 +285,7 @@ impl Store for MongoStore {
     }
 
     async fn session(&self, hash: &SessionHash, now: i64) -> Result<Option<SessionRow>> {
-        self.with(async {
+        self.run(async {
             let session = self.sessions.find_one(doc! { "_id": id(hash), "expires": { "$gt": now } }).await?;
             let row = |session: Document| {
                 Ok(SessionRow {
@@ -292,7 +301,7 @@ impl Store for MongoStore {
     }
 
     async fn save_state(&self, hash: &SessionHash, version: i64, state: &str) -> Result<bool> {
-        self.with(async {
+        self.run(async {
             let session = doc! { "_id": id(hash), "state_version": version };
             let update = doc! { "$set": { "state": state, "state_version": version + 1 } };
             Ok(self.sessions.update_one(session, update).await?.matched_count == 1)
@@ -301,17 +310,17 @@ impl Store for MongoStore {
     }
 
     async fn delete_session(&self, hash: &SessionHash) -> Result<()> {
-        self.with(self.delete_session(hash)).await
+        self.run(self.remove_session(hash)).await
     }
 
     async fn delete_sessions(&self, user_id: &str) -> Result<()> {
-        self.with(self.delete_sessions(user_id)).await
+        self.run(self.remove_sessions(user_id)).await
     }
 
     async fn delete_expired(&self, now: i64) -> Result<u64> {
-        self.with(async {
+        self.run(async {
             let expired = doc! { "expires": { "$lte": now } };
-            let mut cursor = self.sessions.find(expired).projection(doc! { "_id": 1 }).limit(EXPIRED_AT_A_TIME).await?;
+            let mut cursor = self.sessions.find(expired).projection(doc! { "_id": 1 }).limit(EXPIRED_BATCH).await?;
             let mut ids: Vec<Bson> = Vec::new();
             while cursor.advance().await? {
                 ids.extend(cursor.deserialize_current()?.remove("_id"));

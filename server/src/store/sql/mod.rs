@@ -1,271 +1,154 @@
-//! Accounts and sessions in tables: all that the SQL databases share. What differs is a [`Dialect`].
+//! Accounts and sessions in tables: the store that all SQL databases share. A [`Dialect`] holds the differences.
 
+mod dialect;
 #[cfg(feature = "mysql")]
 pub(super) mod mysql;
+mod pool;
 #[cfg(feature = "postgres")]
 pub(super) mod postgres;
 #[cfg(feature = "sqlite")]
 pub(super) mod sqlite;
 
-use std::ops::{Deref, DerefMut};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-
 use async_trait::async_trait;
 use method_sdk::{DatabaseHandle, Result};
+use sqlx::Connection as _;
 use sqlx::error::DatabaseError;
-use sqlx::pool::{PoolConnection, PoolOptions};
-use sqlx::{ColumnIndex, ConnectOptions as _, Connection as _, Decode, Encode, Executor, IntoArguments, Pool, Type};
-use tokio::time::timeout;
 
+use self::Arg::{Blob, Int, Text};
+use self::dialect::{Arg, Dialect, Row};
+use self::pool::{ConnectionPool, Options};
+use super::error::SchemaError;
+use super::guard::DatabaseGuard;
+use super::interface::{AccountRow, EXPIRED_BATCH, NewSession, SIGNATURE_VERSION, SessionHash, SessionRow, Store};
+use super::retry::{Attempt, retry};
 use crate::config::Config;
-use crate::store::{
-    AccountRow, DatabaseGuard, EXPIRED_AT_A_TIME, NewSession, NewerSchema, SIGNATURE_VERSION, SessionHash, SessionRow,
-    Store, connect_timeout,
-};
 
-/// What one SQL database says differently from the others.
-pub(super) trait Dialect: sqlx::Database<Arguments: IntoArguments<Self>> {
-    const STATEMENTS: Statements;
-
-    /// The steps of the schema, in order, each with what makes `schema_version` count it. Add, never change.
-    const MIGRATIONS: &[&str];
-
-    fn rows_affected(result: &Self::QueryResult) -> u64;
-
-    fn handle(pool: Pool<Self>) -> method_sdk::Database;
-}
-
-/// The statements, each with the values that it takes, in order.
-pub(super) struct Statements {
-    /// Begins a transaction that will write.
-    pub(super) begin: &'static str,
-    /// In such a transaction, before migrations: there is something that tells how many have been taken, and no two servers take
-    /// one at a time, unless that does no harm.
-    pub(super) begin_schema: &'static str,
-    /// How many migrations the database has taken.
-    pub(super) schema_version: &'static str,
-    /// user id, password hash, created
-    pub(super) insert_account: &'static str,
-    /// user id
-    pub(super) password_hash: &'static str,
-    /// new hash, user id, old hash
-    pub(super) change_password: &'static str,
-    /// user id
-    pub(super) delete_account: &'static str,
-    /// user id, how many at most
-    pub(super) accounts: &'static str,
-    /// session hash, created, expires, signature version, user id, password hash: of that account, locked, with that hash
-    pub(super) insert_session: &'static str,
-    /// session hash, now
-    pub(super) session: &'static str,
-    /// state, session hash, version
-    pub(super) save_state: &'static str,
-    /// session hash
-    pub(super) delete_session: &'static str,
-    /// session hash, user id
-    pub(super) delete_session_of: &'static str,
-    /// user id
-    pub(super) delete_sessions: &'static str,
-    /// now, how many at most
-    pub(super) delete_expired: &'static str,
-    /// Answers whatever there is of one account.
-    pub(super) ping: &'static str,
-}
-
-pub(super) struct SqlStore<D: Dialect> {
-    pool: Pool<D>,
-    /// Connections that are kept from the pool, each with when it was last used: the pool sends a ping whenever one is given back,
-    /// and that would be a second round trip for every look at a session. At most half of all, so that methods find some too.
-    idle: Mutex<Vec<(PoolConnection<D>, Instant)>>,
-    max_idle: usize,
+struct SqlStore<D: Dialect> {
+    pool: ConnectionPool<D>,
     connection: DatabaseHandle,
     description: String,
     guard: DatabaseGuard,
 }
 
+/// A statement of a transaction.
+struct Step<'a> {
+    sql: &'static str,
+    args: Vec<Arg<'a>>,
+    /// The transaction is rolled back if the statement affects no row, or violates a unique index.
+    required: bool,
+}
+
+impl<'a> Step<'a> {
+    fn new(sql: &'static str, args: impl Into<Vec<Arg<'a>>>) -> Self {
+        Step { sql, args: args.into(), required: false }
+    }
+
+    fn required(sql: &'static str, args: impl Into<Vec<Arg<'a>>>) -> Self {
+        Step { sql, args: args.into(), required: true }
+    }
+}
+
 impl<D: Dialect> SqlStore<D> {
-    /// Connects to nothing yet.
-    pub(super) fn new(
-        config: &Config,
-        description: String,
-        options: <D::Connection as sqlx::Connection>::Options,
-    ) -> Self {
-        let pool = PoolOptions::new()
-            .max_connections(config.database_connections)
-            .acquire_timeout(connect_timeout(config))
-            .test_before_acquire(false)
-            .before_acquire(|connection, state| Box::pin(async move { Ok(is_alive(connection, state.idle_for).await) }))
-            .connect_lazy_with(options);
-        let connection = DatabaseHandle::new(D::handle(pool.clone()));
-        let max_idle = config.database_connections as usize / 2;
-        SqlStore { pool, idle: Mutex::default(), max_idle, connection, description, guard: DatabaseGuard::new(config) }
+    /// Creates a store that connects on demand.
+    fn new(config: &Config, description: String, options: Options<D>) -> Self {
+        let pool = ConnectionPool::new(config, options);
+        let connection = DatabaseHandle::new(D::handle(pool.inner().clone()));
+        SqlStore { pool, connection, description, guard: DatabaseGuard::new(config) }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<(PoolConnection<D>, Instant)>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Executes one statement and returns the number of rows affected.
+    async fn execute(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<u64> {
+        let work = async {
+            let mut leased = self.pool.acquire().await?;
+            let affected = D::execute(&mut leased, sql, args).await?;
+            self.pool.release(leased);
+            Ok(affected)
+        };
+        self.guard.run(self.apply_migrations(), work).await
     }
 
-    async fn acquire(&self) -> sqlx::Result<LeasedConnection<D>> {
-        loop {
-            let Some((connection, used)) = self.idle().pop() else { break };
-            let mut leased = LeasedConnection(Some(connection));
-            if is_alive(&mut *leased, used.elapsed()).await {
-                return Ok(leased);
+    /// Executes one statement and returns its rows.
+    async fn fetch(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<Row>> {
+        let work = async {
+            let mut leased = self.pool.acquire().await?;
+            let rows = D::fetch(&mut leased, sql, args).await?;
+            self.pool.release(leased);
+            Ok(rows)
+        };
+        self.guard.run(self.apply_migrations(), work).await
+    }
+
+    /// Executes `steps` in one transaction. Returns `false` if a required step failed; nothing has changed then. Retries a
+    /// transaction that the database aborted because of a concurrent one.
+    async fn transaction(&self, steps: &[Step<'_>]) -> Result<bool> {
+        let work = retry(|| async {
+            match self.try_transaction(steps).await {
+                Err(sqlx::Error::Database(error)) if is_conflict(&*error) => Ok(Attempt::Conflict(error)),
+                outcome => Ok(Attempt::Finished(outcome?)),
+            }
+        });
+        self.guard.run(self.apply_migrations(), work).await
+    }
+
+    async fn try_transaction(&self, steps: &[Step<'_>]) -> sqlx::Result<bool> {
+        let mut leased = self.pool.acquire().await?;
+        let mut transaction = leased.begin_with(D::STATEMENTS.begin).await?;
+        for step in steps {
+            let affected = match D::execute(&mut transaction, step.sql, &step.args).await {
+                Err(sqlx::Error::Database(error)) if step.required && error.is_unique_violation() => 0,
+                affected => affected?,
+            };
+            if step.required && affected == 0 {
+                transaction.rollback().await?;
+                self.pool.release(leased);
+                return Ok(false);
             }
         }
-        Ok(LeasedConnection(Some(self.pool.acquire().await?)))
+        transaction.commit().await?;
+        self.pool.release(leased);
+        Ok(true)
     }
 
-    fn release(&self, mut leased: LeasedConnection<D>) {
-        let mut idle = self.idle();
-        if idle.len() < self.max_idle {
-            idle.extend(leased.0.take().map(|connection| (connection, Instant::now())));
-        } else {
-            drop(leased.0.take()); // to the pool
-        }
-    }
-}
-
-/// Whether a connection may be used that has been idle for so long: the database may have been restarted since.
-async fn is_alive<C: sqlx::Connection>(connection: &mut C, idle: Duration) -> bool {
-    const TRUSTED: Duration = Duration::from_secs(1);
-    const PATIENCE: Duration = Duration::from_secs(1);
-    idle < TRUSTED || timeout(PATIENCE, connection.ping()).await.is_ok_and(|answer| answer.is_ok())
-}
-
-/// A connection at work. One that is dropped before it is given back is closed: there may be an answer on its way to nobody, or a
-/// transaction that has no end.
-struct LeasedConnection<D: Dialect>(Option<PoolConnection<D>>);
-
-impl<D: Dialect> Deref for LeasedConnection<D> {
-    type Target = D::Connection;
-
-    fn deref(&self) -> &D::Connection {
-        self.0.as_ref().expect(LEASED)
-    }
-}
-
-impl<D: Dialect> DerefMut for LeasedConnection<D> {
-    fn deref_mut(&mut self) -> &mut D::Connection {
-        self.0.as_mut().expect(LEASED)
-    }
-}
-
-const LEASED: &str = "only giving it back takes it, and ends this";
-
-impl<D: Dialect> Drop for LeasedConnection<D> {
-    fn drop(&mut self) {
-        if let Some(connection) = &mut self.0 {
-            connection.close_on_drop();
-        }
-    }
-}
-
-impl<D> SqlStore<D>
-where
-    D: Dialect,
-    for<'c> &'c mut D::Connection: Executor<'c, Database = D>,
-    for<'v> &'v str: Encode<'v, D> + Type<D>,
-    for<'v> &'v [u8]: Encode<'v, D> + Type<D>,
-    for<'v> i64: Encode<'v, D> + Decode<'v, D> + Type<D>,
-    usize: ColumnIndex<D::Row>,
-{
-    /// Lends a connection to `work`, which hands it back beside what it has found.
-    async fn with<T, F>(&self, work: impl FnOnce(LeasedConnection<D>) -> F) -> Result<T>
-    where
-        F: Future<Output = sqlx::Result<(LeasedConnection<D>, T)>>,
-    {
-        let work = async {
-            let (leased, done) = work(self.acquire().await?).await?;
-            self.release(leased);
-            Ok(done)
-        };
-        self.guard.pass(self.migrate(), work).await
-    }
-
-    /// The same in a transaction, which is taken back if the answer is false. Of two transactions that wait for each other the
-    /// database gives up one, which then begins anew.
-    async fn transaction<F>(&self, work: impl Fn(LeasedConnection<D>) -> F) -> Result<bool>
-    where
-        F: Future<Output = sqlx::Result<(LeasedConnection<D>, bool)>>,
-    {
-        let attempt = async || {
-            let mut leased = self.acquire().await?;
-            sqlx::raw_sql(D::STATEMENTS.begin).execute(&mut *leased).await?;
-            let (mut leased, done) = work(leased).await?;
-            sqlx::raw_sql(if done { "COMMIT" } else { "ROLLBACK" }).execute(&mut *leased).await?;
-            self.release(leased);
-            Ok(done)
-        };
-        let work = async {
-            loop {
-                match attempt().await {
-                    Err(sqlx::Error::Database(error)) if is_deadlock(&*error) => {}
-                    done => return Ok(done?),
-                }
-            }
-        };
-        self.guard.pass(self.migrate(), work).await
-    }
-
-    async fn migrate(&self) -> Result<()> {
+    async fn apply_migrations(&self) -> Result<()> {
         let known = D::MIGRATIONS.len() as i64;
-        // Not from the pool, which tries again for as long as it can and so does not tell why it cannot connect.
-        let mut connection = self.pool.connect_options().connect().await?;
-        // A schema that is up to date needs no lock, which another server may be holding, and no right to change it.
-        let mut found = Self::schema_version(&mut connection).await.unwrap_or_default();
-        if found < known {
+        let mut connection = self.pool.connect().await?;
+        // An up-to-date schema needs neither a lock, which another server may hold, nor the right to change it.
+        let mut version = match schema_version::<D>(&mut connection).await {
+            Err(sqlx::Error::Database(error)) if D::is_missing_table(&*error) => 0,
+            version => version?,
+        };
+        if (0..known).contains(&version) {
             let mut transaction = connection.begin_with(D::STATEMENTS.begin).await?;
-            sqlx::raw_sql(D::STATEMENTS.begin_schema).execute(&mut *transaction).await?;
-            found = Self::schema_version(&mut transaction).await?;
-            for migration in D::MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or_default()) {
-                sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
+            D::execute_script(&mut transaction, D::STATEMENTS.begin_schema).await?;
+            version = schema_version::<D>(&mut transaction).await?;
+            for migration in D::MIGRATIONS.iter().skip(usize::try_from(version)?) {
+                D::execute_script(&mut transaction, migration).await?;
             }
             transaction.commit().await?;
         }
         connection.close().await?;
-        if found > known { Err(NewerSchema { found, known }.into()) } else { Ok(()) }
-    }
-
-    async fn schema_version(connection: &mut D::Connection) -> sqlx::Result<i64> {
-        sqlx::query_scalar(D::STATEMENTS.schema_version).fetch_one(connection).await
-    }
-
-    /// Adds the session, if there is one to add; false if the account's hash is not this one.
-    async fn insert_session(
-        connection: &mut D::Connection,
-        password_hash: &str,
-        session: Option<&NewSession<'_>>,
-    ) -> sqlx::Result<bool> {
-        let Some(session) = session else { return Ok(true) };
-        let query = sqlx::query(D::STATEMENTS.insert_session)
-            .bind(session.hash.as_slice())
-            .bind(session.created)
-            .bind(session.expires)
-            .bind(SIGNATURE_VERSION)
-            .bind(session.user_id)
-            .bind(password_hash);
-        Ok(D::rows_affected(&query.execute(connection).await?) == 1)
+        Ok(SchemaError::check(version, known)?)
     }
 }
 
-/// By SQLSTATE: a serialization failure, which is also MySQL's deadlock, and PostgreSQL's deadlock.
-fn is_deadlock(error: &dyn DatabaseError) -> bool {
-    error.code().is_some_and(|state| ["40001", "40P01"].contains(&&*state))
+async fn schema_version<D: Dialect>(connection: &mut D::Connection) -> sqlx::Result<i64> {
+    let rows = D::fetch(connection, D::STATEMENTS.schema_version, &[]).await?;
+    rows.into_iter().next().ok_or(sqlx::Error::RowNotFound)?.int()
+}
+
+/// Returns `true` for the SQLSTATEs of a serialization failure, which is also MySQL's deadlock, and of PostgreSQL's deadlock.
+fn is_conflict(error: &dyn DatabaseError) -> bool {
+    error.code().is_some_and(|sqlstate| ["40001", "40P01"].contains(&&*sqlstate))
+}
+
+fn insert_session<'a, D: Dialect>(password_hash: &'a str, session: &'a NewSession<'_>) -> Step<'a> {
+    let NewSession { hash, user_id, created, expires } = session;
+    let args = [Blob(hash), Int(*created), Int(*expires), Int(SIGNATURE_VERSION), Text(user_id), Text(password_hash)];
+    Step::required(D::STATEMENTS.insert_session, args)
 }
 
 #[async_trait]
-impl<D> Store for SqlStore<D>
-where
-    D: Dialect,
-    for<'c> &'c mut D::Connection: Executor<'c, Database = D>,
-    for<'v> &'v str: Encode<'v, D> + Type<D>,
-    for<'v> &'v [u8]: Encode<'v, D> + Type<D>,
-    for<'v> i64: Encode<'v, D> + Decode<'v, D> + Type<D>,
-    for<'v> String: Decode<'v, D> + Type<D>,
-    usize: ColumnIndex<D::Row>,
-{
+impl<D: Dialect> Store for SqlStore<D> {
     fn connection(&self) -> &DatabaseHandle {
         &self.connection
     }
@@ -274,16 +157,12 @@ where
         &self.description
     }
 
-    async fn migrate_now(&self) -> Result<()> {
-        self.guard.pass(self.migrate(), async { Ok(()) }).await
+    async fn migrate(&self) -> Result<()> {
+        self.guard.run(self.apply_migrations(), async { Ok(()) }).await
     }
 
     async fn ping(&self) -> Result<()> {
-        self.with(|mut leased| async move {
-            sqlx::query(D::STATEMENTS.ping).fetch_optional(&mut *leased).await?;
-            Ok((leased, ()))
-        })
-        .await
+        self.execute(D::STATEMENTS.ping, &[]).await.map(drop)
     }
 
     async fn create_account(
@@ -293,34 +172,19 @@ where
         created: i64,
         session: Option<&NewSession<'_>>,
     ) -> Result<bool> {
-        self.transaction(|mut leased| async move {
-            let account = sqlx::query(D::STATEMENTS.insert_account).bind(user_id).bind(password_hash).bind(created);
-            match account.execute(&mut *leased).await {
-                Err(sqlx::Error::Database(error)) if error.is_unique_violation() => return Ok((leased, false)),
-                inserted => inserted?,
-            };
-            let done = Self::insert_session(&mut leased, password_hash, session).await?;
-            Ok((leased, done))
-        })
-        .await
+        let account = [Text(user_id), Text(password_hash), Int(created)];
+        let mut steps = vec![Step::required(D::STATEMENTS.insert_account, account)];
+        steps.extend(session.map(|session| insert_session::<D>(password_hash, session)));
+        self.transaction(&steps).await
     }
 
     async fn password_hash(&self, user_id: &str) -> Result<Option<String>> {
-        self.with(|mut leased| async move {
-            let query = sqlx::query_scalar(D::STATEMENTS.password_hash).bind(user_id);
-            let found = query.fetch_optional(&mut *leased).await?;
-            Ok((leased, found))
-        })
-        .await
+        let rows = self.fetch(D::STATEMENTS.password_hash, &[Text(user_id)]).await?;
+        Ok(rows.into_iter().next().map(|mut row| row.text()).transpose()?)
     }
 
     async fn rehash(&self, user_id: &str, old: &str, new: &str) -> Result<()> {
-        self.with(|mut leased| async move {
-            let query = sqlx::query(D::STATEMENTS.change_password).bind(new).bind(user_id).bind(old);
-            query.execute(&mut *leased).await?;
-            Ok((leased, ()))
-        })
-        .await
+        self.execute(D::STATEMENTS.change_password, &[Text(new), Text(user_id), Text(old)]).await.map(drop)
     }
 
     async fn change_password(
@@ -330,37 +194,26 @@ where
         new: &str,
         session: Option<&NewSession<'_>>,
     ) -> Result<bool> {
-        self.transaction(|mut leased| async move {
-            let query = sqlx::query(D::STATEMENTS.change_password).bind(new).bind(user_id).bind(old);
-            if D::rows_affected(&query.execute(&mut *leased).await?) == 0 {
-                return Ok((leased, false));
-            }
-            let query = sqlx::query(D::STATEMENTS.delete_sessions).bind(user_id);
-            query.execute(&mut *leased).await?;
-            let done = Self::insert_session(&mut leased, new, session).await?;
-            Ok((leased, done))
-        })
-        .await
+        let mut steps = vec![
+            Step::required(D::STATEMENTS.change_password, [Text(new), Text(user_id), Text(old)]),
+            Step::new(D::STATEMENTS.delete_sessions, [Text(user_id)]),
+        ];
+        steps.extend(session.map(|session| insert_session::<D>(new, session)));
+        self.transaction(&steps).await
     }
 
     async fn delete_account(&self, user_id: &str) -> Result<bool> {
-        self.transaction(|mut leased| async move {
-            let query = sqlx::query(D::STATEMENTS.delete_account).bind(user_id);
-            let deleted = D::rows_affected(&query.execute(&mut *leased).await?) == 1;
-            sqlx::query(D::STATEMENTS.delete_sessions).bind(user_id).execute(&mut *leased).await?;
-            Ok((leased, deleted))
-        })
-        .await
+        let steps = [
+            Step::required(D::STATEMENTS.delete_account, [Text(user_id)]),
+            Step::new(D::STATEMENTS.delete_sessions, [Text(user_id)]),
+        ];
+        self.transaction(&steps).await
     }
 
     async fn accounts(&self, after: &str, limit: i64) -> Result<Vec<AccountRow>> {
-        self.with(|mut leased| async move {
-            let query = sqlx::query_as(D::STATEMENTS.accounts).bind(after).bind(limit);
-            let rows: Vec<(String, i64)> = query.fetch_all(&mut *leased).await?;
-            let rows = rows.into_iter().map(|(user_id, created)| AccountRow { user_id, created }).collect();
-            Ok((leased, rows))
-        })
-        .await
+        let rows = self.fetch(D::STATEMENTS.accounts, &[Text(after), Int(limit)]).await?;
+        let account = |mut row: Row| Ok(AccountRow { user_id: row.text()?, created: row.int()? });
+        rows.into_iter().map(account).collect()
     }
 
     async fn open_session(
@@ -369,69 +222,40 @@ where
         session: &NewSession<'_>,
         replaces: Option<&SessionHash>,
     ) -> Result<bool> {
-        self.transaction(|mut leased| async move {
-            let opened = Self::insert_session(&mut leased, password_hash, Some(session)).await?;
-            if opened && let Some(replaces) = replaces {
-                let query =
-                    sqlx::query(D::STATEMENTS.delete_session_of).bind(replaces.as_slice()).bind(session.user_id);
-                query.execute(&mut *leased).await?;
-            }
-            Ok((leased, opened))
-        })
-        .await
+        let mut steps = vec![insert_session::<D>(password_hash, session)];
+        steps.extend(
+            replaces
+                .map(|replaced| Step::new(D::STATEMENTS.delete_session_of, [Blob(replaced), Text(session.user_id)])),
+        );
+        self.transaction(&steps).await
     }
 
     async fn session(&self, hash: &SessionHash, now: i64) -> Result<Option<SessionRow>> {
-        self.with(|mut leased| async move {
-            let query = sqlx::query_as(D::STATEMENTS.session).bind(hash.as_slice()).bind(now);
-            let row: Option<(String, i64, String, i64)> = query.fetch_optional(&mut *leased).await?;
-            let row = row.map(|(user_id, expires, state, state_version)| SessionRow {
-                user_id,
-                expires,
-                state,
-                state_version,
-            });
-            Ok((leased, row))
-        })
-        .await
+        let rows = self.fetch(D::STATEMENTS.session, &[Blob(hash), Int(now)]).await?;
+        let session = |mut row: Row| {
+            let (user_id, expires, state, state_version) = (row.text()?, row.int()?, row.text()?, row.int()?);
+            Ok(SessionRow { user_id, expires, state, state_version })
+        };
+        rows.into_iter().next().map(session).transpose()
     }
 
     async fn save_state(&self, hash: &SessionHash, version: i64, state: &str) -> Result<bool> {
-        self.with(|mut leased| async move {
-            let query = sqlx::query(D::STATEMENTS.save_state).bind(state).bind(hash.as_slice()).bind(version);
-            let saved = D::rows_affected(&query.execute(&mut *leased).await?) == 1;
-            Ok((leased, saved))
-        })
-        .await
+        Ok(self.execute(D::STATEMENTS.save_state, &[Text(state), Blob(hash), Int(version)]).await? == 1)
     }
 
     async fn delete_session(&self, hash: &SessionHash) -> Result<()> {
-        self.with(|mut leased| async move {
-            sqlx::query(D::STATEMENTS.delete_session).bind(hash.as_slice()).execute(&mut *leased).await?;
-            Ok((leased, ()))
-        })
-        .await
+        self.execute(D::STATEMENTS.delete_session, &[Blob(hash)]).await.map(drop)
     }
 
     async fn delete_sessions(&self, user_id: &str) -> Result<()> {
-        self.with(|mut leased| async move {
-            sqlx::query(D::STATEMENTS.delete_sessions).bind(user_id).execute(&mut *leased).await?;
-            Ok((leased, ()))
-        })
-        .await
+        self.execute(D::STATEMENTS.delete_sessions, &[Text(user_id)]).await.map(drop)
     }
 
     async fn delete_expired(&self, now: i64) -> Result<u64> {
-        self.with(|mut leased| async move {
-            let query = sqlx::query(D::STATEMENTS.delete_expired).bind(now).bind(EXPIRED_AT_A_TIME);
-            let removed = D::rows_affected(&query.execute(&mut *leased).await?);
-            Ok((leased, removed))
-        })
-        .await
+        self.execute(D::STATEMENTS.delete_expired, &[Int(now), Int(EXPIRED_BATCH)]).await
     }
 
     async fn close(&self) {
-        self.idle().clear();
         self.pool.close().await;
     }
 }

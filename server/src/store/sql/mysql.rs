@@ -1,17 +1,20 @@
-//! Accounts and sessions in MySQL, MariaDB, and what speaks their protocol.
+//! Accounts and sessions in MySQL, MariaDB and databases that speak their protocol.
 
 use sqlx::MySql;
-use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlQueryResult};
+use sqlx::error::DatabaseError;
+use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlPool};
 
-use super::{Dialect, SqlStore, Statements};
-use crate::config::Config;
-use crate::store::{Store, StoreError};
+use super::SqlStore;
+use super::dialect::{Dialect, Statements, execution};
+use crate::config::{Config, Database};
+use crate::store::error::StoreError;
+use crate::store::interface::Store;
 
 pub(in crate::store) fn open(config: &Config) -> Result<Box<dyn Store>, StoreError> {
     let mut options = match (&config.mysql_url, &config.mysql_user) {
-        (Some(url), _) => url.expose().parse().map_err(|error| {
-            let example = "mysql_url=mysql://USER:PASSWORD@HOST:3306/DATABASE";
-            StoreError::Configuration(format!("mysql_url cannot be read: {error}; write {example}"))
+        (Some(url), _) => url.expose().parse().map_err(|error| StoreError::InvalidKey {
+            key: "mysql_url",
+            problem: format!("{error}; expected `mysql://USER:PASSWORD@HOST:3306/DATABASE`"),
         })?,
         (None, Some(user)) => {
             let (host, port) = host_and_port(&config.mysql_host)?;
@@ -22,7 +25,7 @@ pub(in crate::store) fn open(config: &Config) -> Result<Box<dyn Store>, StoreErr
             }
         }
         (None, None) => {
-            return Err(StoreError::Configuration("database=mysql needs mysql_user, or mysql_url".to_owned()));
+            return Err(StoreError::MissingKey { database: Database::Mysql, required: "`mysql_user` or `mysql_url`" });
         }
     };
     if options.get_database().is_none() {
@@ -33,25 +36,26 @@ pub(in crate::store) fn open(config: &Config) -> Result<Box<dyn Store>, StoreErr
     Ok(Box::new(SqlStore::<MySql>::new(config, description, options)))
 }
 
-/// `localhost`, `localhost:3306`, `::1` or `[::1]:3306`.
+/// Splits `localhost`, `localhost:3306`, `::1` or `[::1]:3306`.
 fn host_and_port(text: &str) -> Result<(&str, u16), StoreError> {
-    const PORT: u16 = 3306;
-    let bare = |host: &str| host.matches(':').count() != 1 && !host.starts_with('[');
+    const DEFAULT_PORT: u16 = 3306;
+    let has_no_port = text.matches(':').count() != 1 && !text.starts_with('[');
     let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) if !bare(text) && !port.ends_with(']') => (host, port.parse().ok()),
-        _ => (text, Some(PORT)),
+        Some((host, port)) if !has_no_port && !port.ends_with(']') => (host, port.parse().ok()),
+        _ => (text, Some(DEFAULT_PORT)),
     };
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let problem = || {
-        StoreError::Configuration(format!("mysql_host={text} is not a host, or a host and a port as in localhost:3306"))
-    };
-    port.filter(|port| *port > 0 && !host.is_empty()).map(|port| (host, port)).ok_or_else(problem)
+    let valid_port = port.filter(|port| *port > 0 && !host.is_empty());
+    valid_port.map(|port| (host, port)).ok_or_else(|| StoreError::InvalidKey {
+        key: "mysql_host",
+        problem: format!("`{text}` is neither a host nor a host and a port, such as `localhost:3306`"),
+    })
 }
 
 impl Dialect for MySql {
     const STATEMENTS: Statements = Statements {
         begin: "START TRANSACTION",
-        // A migration is no transaction here: each statement stands for itself, and does no harm if another server runs it too.
+        // Schema changes are not transactional here. Each statement is harmless if another server runs it too.
         begin_schema: "CREATE TABLE IF NOT EXISTS simpleapi_schema (version BIGINT NOT NULL PRIMARY KEY)",
         schema_version: "SELECT count(*) FROM simpleapi_schema",
         insert_account: "INSERT INTO accounts (user_id, password_hash, created) VALUES (?, ?, ?)",
@@ -78,7 +82,7 @@ impl Dialect for MySql {
         ping: "SELECT 1 FROM accounts LIMIT 1",
     };
 
-    // User ids are bytes: no collation for text that all servers have compares without folding spaces.
+    // User ids are bytes: every text collation that all servers have ignores trailing spaces.
     const MIGRATIONS: &[&str] = &["
         CREATE TABLE IF NOT EXISTS accounts (
             user_id VARBINARY(255) NOT NULL PRIMARY KEY,
@@ -99,11 +103,13 @@ impl Dialect for MySql {
         INSERT IGNORE INTO simpleapi_schema VALUES (1);
     "];
 
-    fn rows_affected(result: &MySqlQueryResult) -> u64 {
-        result.rows_affected()
+    fn is_missing_table(error: &dyn DatabaseError) -> bool {
+        const NO_SUCH_TABLE: u16 = 1146;
+        error.try_downcast_ref::<MySqlDatabaseError>().is_some_and(|error| error.number() == NO_SUCH_TABLE)
     }
 
     fn handle(pool: MySqlPool) -> method_sdk::Database {
         method_sdk::Database::Mysql(pool)
     }
+    execution!();
 }

@@ -1,20 +1,24 @@
 //! Accounts and sessions in PostgreSQL.
 
 use sqlx::Postgres;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgQueryResult};
+use sqlx::error::DatabaseError;
+use sqlx::postgres::{PgConnectOptions, PgPool};
 
-use super::{Dialect, SqlStore, Statements};
-use crate::config::Config;
-use crate::store::{Store, StoreError};
+use super::SqlStore;
+use super::dialect::{Dialect, Statements, execution};
+use crate::config::{Config, Database};
+use crate::store::error::StoreError;
+use crate::store::interface::Store;
 
 pub(in crate::store) fn open(config: &Config) -> Result<Box<dyn Store>, StoreError> {
-    let example = "postgres_url=postgres://USER:PASSWORD@HOST/DATABASE";
-    let url = config.postgres_url.as_ref();
-    let url = url.ok_or_else(|| StoreError::Configuration(format!("database=postgres needs {example}")))?;
-    let options: PgConnectOptions = url
-        .expose()
-        .parse()
-        .map_err(|error| StoreError::Configuration(format!("postgres_url cannot be read: {error}; write {example}")))?;
+    let url = config.postgres_url.as_ref().ok_or(StoreError::MissingKey {
+        database: Database::Postgres,
+        required: "`postgres_url=postgres://USER:PASSWORD@HOST/DATABASE`",
+    })?;
+    let options: PgConnectOptions = url.expose().parse().map_err(|error| StoreError::InvalidKey {
+        key: "postgres_url",
+        problem: format!("{error}; expected `postgres://USER:PASSWORD@HOST/DATABASE`"),
+    })?;
     let options = options.application_name("simpleapi");
     let database = options.get_database().unwrap_or(options.get_username());
     let description = format!("postgres {database} at {}:{}", options.get_host(), options.get_port());
@@ -24,7 +28,7 @@ pub(in crate::store) fn open(config: &Config) -> Result<Box<dyn Store>, StoreErr
 impl Dialect for Postgres {
     const STATEMENTS: Statements = Statements {
         begin: "BEGIN",
-        // The number is of this server's choice: "simpleap" in ASCII.
+        // The number is "simpleap" in ASCII.
         begin_schema: "
             SELECT pg_advisory_xact_lock(8316298516538679664);
             CREATE TABLE IF NOT EXISTS simpleapi_schema (version BIGINT NOT NULL PRIMARY KEY);",
@@ -51,7 +55,7 @@ impl Dialect for Postgres {
         ping: "SELECT 1 FROM accounts LIMIT 1",
     };
 
-    // The collation is that of bytes, whichever the database has.
+    // Byte order, regardless of the collation of the database.
     const MIGRATIONS: &[&str] = &[r#"
         CREATE TABLE accounts (
             user_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
@@ -72,11 +76,13 @@ impl Dialect for Postgres {
         INSERT INTO simpleapi_schema VALUES (1);
     "#];
 
-    fn rows_affected(result: &PgQueryResult) -> u64 {
-        result.rows_affected()
+    fn is_missing_table(error: &dyn DatabaseError) -> bool {
+        const UNDEFINED_TABLE: &str = "42P01";
+        error.code().is_some_and(|sqlstate| sqlstate == UNDEFINED_TABLE)
     }
 
     fn handle(pool: PgPool) -> method_sdk::Database {
         method_sdk::Database::Postgres(pool)
     }
+    execution!();
 }

@@ -1,11 +1,14 @@
-//! Accounts and sessions in one SQLite file, which several servers of one machine may share.
+//! Accounts and sessions in an SQLite file, which several servers on one machine may share.
 
 use sqlx::Sqlite;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteQueryResult, SqliteSynchronous};
+use sqlx::error::DatabaseError;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous};
 
-use super::{Dialect, SqlStore, Statements};
+use super::SqlStore;
+use super::dialect::{Dialect, Statements, execution};
 use crate::config::Config;
-use crate::store::{Store, connect_timeout};
+use crate::store::guard::connect_timeout;
+use crate::store::interface::Store;
 
 pub(in crate::store) fn open(config: &Config) -> Box<dyn Store> {
     let options = SqliteConnectOptions::new()
@@ -19,7 +22,7 @@ pub(in crate::store) fn open(config: &Config) -> Box<dyn Store> {
 
 impl Dialect for Sqlite {
     const STATEMENTS: Statements = Statements {
-        // It holds the write lock from its start: one that takes it later can find the file changed and has to give up.
+        // Takes the write lock at the start: a transaction that takes it later fails if the file has changed since its first read.
         begin: "BEGIN IMMEDIATE",
         begin_schema: "",
         schema_version: "PRAGMA user_version",
@@ -45,7 +48,7 @@ impl Dialect for Sqlite {
         ping: "SELECT 1 FROM accounts LIMIT 1",
     };
 
-    // Text compares byte by byte in SQLite unless told otherwise: no folding of case or spaces.
+    // SQLite compares text byte by byte by default, without folding case or spaces.
     const MIGRATIONS: &[&str] = &["
         CREATE TABLE accounts (
             user_id TEXT NOT NULL PRIMARY KEY,
@@ -66,11 +69,12 @@ impl Dialect for Sqlite {
         PRAGMA user_version = 1;
     "];
 
-    fn rows_affected(result: &SqliteQueryResult) -> u64 {
-        result.rows_affected()
+    fn is_missing_table(_: &dyn DatabaseError) -> bool {
+        false // every file has a `user_version`
     }
 
     fn handle(pool: SqlitePool) -> method_sdk::Database {
         method_sdk::Database::Sqlite(pool)
     }
+    execution!();
 }

@@ -1,0 +1,43 @@
+//! The guard of a database: an up-to-date schema and a time limit for every use.
+
+use std::time::Duration;
+
+use method_sdk::{Error, Result};
+use tokio::sync::OnceCell;
+
+use crate::config::Config;
+
+/// Runs migrations once, before the first use of a database, and limits the time of every use.
+pub(super) struct DatabaseGuard {
+    migrated: OnceCell<()>,
+    timeout: Duration,
+}
+
+impl DatabaseGuard {
+    pub(super) fn new(config: &Config) -> Self {
+        DatabaseGuard { migrated: OnceCell::new(), timeout: config.database_timeout }
+    }
+
+    /// Runs `work`, after `migrations` if those have not succeeded yet. `database_timeout` limits both together.
+    ///
+    /// # Errors
+    /// Returns error 1016 after the timeout, and otherwise the error of `migrations` or `work`.
+    pub(super) async fn run<T>(
+        &self,
+        migrations: impl Future<Output = Result<()>>,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let migrated_work = async {
+            self.migrated.get_or_try_init(|| migrations).await?;
+            work.await
+        };
+        tokio::time::timeout(self.timeout, migrated_work).await.unwrap_or_else(|_| {
+            Err(Error::unavailable(format!("the database did not answer within {:?}", self.timeout)))
+        })
+    }
+}
+
+/// Returns the time limit of connecting: a part of `database_timeout`, so that the database's own error comes first.
+pub(super) fn connect_timeout(config: &Config) -> Duration {
+    config.database_timeout * 4 / 5
+}

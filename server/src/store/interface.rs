@@ -1,0 +1,121 @@
+//! The interface of a store: its functions and the rows that they take and return.
+
+use async_trait::async_trait;
+use method_sdk::{DatabaseHandle, Result};
+
+/// The SHA-256 of a session id, which is stored instead of the id.
+pub(crate) type SessionHash = [u8; 32];
+
+/// A session to store.
+pub(crate) struct NewSession<'a> {
+    pub(crate) hash: SessionHash,
+    pub(crate) user_id: &'a str,
+    /// Unix seconds.
+    pub(crate) created: i64,
+    /// Unix seconds, the first at which the session is no longer valid.
+    pub(crate) expires: i64,
+}
+
+/// A stored session.
+pub(crate) struct SessionRow {
+    pub(crate) user_id: String,
+    /// Unix seconds.
+    pub(crate) expires: i64,
+    /// A JSON object.
+    pub(crate) state: String,
+    pub(crate) state_version: i64,
+}
+
+/// A stored account, without its password hash.
+pub(crate) struct AccountRow {
+    pub(crate) user_id: String,
+    /// Unix seconds.
+    pub(crate) created: i64,
+}
+
+/// The signature version of new sessions; see the protocol.
+pub(super) const SIGNATURE_VERSION: i64 = 1;
+
+/// The number of expired sessions deleted at a time, which bounds the time that their rows are locked.
+pub(super) const EXPIRED_BATCH: i64 = 1000;
+
+/// A database of accounts and sessions.
+///
+/// In the SQL databases every call is one transaction. In the others, a call that fails halfway may leave a session behind whose id
+/// no client knows.
+///
+/// # Errors
+/// Every call returns error 1016 if the database is unreachable, busy or full, so that the same call may succeed later, and error
+/// 1000 otherwise.
+#[async_trait]
+pub(crate) trait Store: Send + Sync {
+    /// Returns the connection pool, for the server's methods.
+    fn connection(&self) -> &DatabaseHandle;
+
+    /// Returns the kind, name and address of the database for the log, without a password.
+    fn describe(&self) -> &str;
+
+    /// Brings the schema up to date. Every other call does so first, until it has succeeded once.
+    async fn migrate(&self) -> Result<()>;
+
+    /// Checks that the database responds.
+    async fn ping(&self) -> Result<()>;
+
+    /// Creates an account, and its first session if there is one. Returns `false` if the user id is taken.
+    async fn create_account(
+        &self,
+        user_id: &str,
+        password_hash: &str,
+        created: i64,
+        session: Option<&NewSession<'_>>,
+    ) -> Result<bool>;
+
+    /// Returns the password hash of an account.
+    async fn password_hash(&self, user_id: &str) -> Result<Option<String>>;
+
+    /// Replaces a password hash by another hash of the same password, unless the account's hash is no longer `old`.
+    async fn rehash(&self, user_id: &str, old: &str, new: &str) -> Result<()>;
+
+    /// Replaces a password hash, deletes all sessions of the account, and creates the new session if there is one. Returns `false`
+    /// if there is no such account or its hash is no longer `old`.
+    async fn change_password(
+        &self,
+        user_id: &str,
+        old: &str,
+        new: &str,
+        session: Option<&NewSession<'_>>,
+    ) -> Result<bool>;
+
+    /// Deletes an account and all its sessions. Returns `false` if there is no such account.
+    async fn delete_account(&self, user_id: &str) -> Result<bool>;
+
+    /// Returns up to `limit` accounts whose user ids follow `after`, in byte order.
+    async fn accounts(&self, after: &str, limit: i64) -> Result<Vec<AccountRow>>;
+
+    /// Creates a session, and deletes the one it replaces if that belongs to the same user. Returns `false` if the account's hash is
+    /// no longer `password_hash`.
+    async fn open_session(
+        &self,
+        password_hash: &str,
+        session: &NewSession<'_>,
+        replaces: Option<&SessionHash>,
+    ) -> Result<bool>;
+
+    /// Returns a session that has not expired at `now`.
+    async fn session(&self, hash: &SessionHash, now: i64) -> Result<Option<SessionRow>>;
+
+    /// Replaces a session's state and increments its version. Returns `false` if the version is no longer `version`.
+    async fn save_state(&self, hash: &SessionHash, version: i64, state: &str) -> Result<bool>;
+
+    /// Deletes a session.
+    async fn delete_session(&self, hash: &SessionHash) -> Result<()>;
+
+    /// Deletes all sessions of an account.
+    async fn delete_sessions(&self, user_id: &str) -> Result<()>;
+
+    /// Deletes a bounded number of sessions that have expired at `now`, and returns how many.
+    async fn delete_expired(&self, now: i64) -> Result<u64>;
+
+    /// Closes the connections after the calls in progress.
+    async fn close(&self);
+}
