@@ -10,6 +10,7 @@ use crate::support::Listening as _;
 
 over_every_store! {
     accounts_are_created_changed_listed_and_deleted
+    an_unreadable_schema_version_is_an_error
     ; atomic
     a_password_change_during_logins_leaves_no_session_of_the_old_password
 }
@@ -34,31 +35,37 @@ async fn accounts_are_created_changed_listed_and_deleted(kind: Kind) {
         (output.status.code().unwrap(), output_text(&output))
     };
     for user_id in ["alice", "Alice", "alice ", "bob"] {
-        assert_eq!(account(&["create", user_id], "secret\n"), (0, format!("account {user_id:?} is made\n")));
+        assert_eq!(account(&["create", user_id], "secret\n"), (0, format!("created account {user_id:?}\n")));
     }
-    assert_eq!(account(&["create", "alice"], "other\n"), (1, "server: User ID already in use.\n".to_owned()));
-    assert_eq!(account(&["create", "carol"], "").0, 1, "an empty password");
-    assert_eq!(account(&["create", "a\nb"], "secret"), (1, "server: Invalid user ID\n".to_owned()));
-    assert_eq!(account(&["create", "carol"], &"x".repeat(1025)).0, 1);
+    assert_eq!(account(&["create", "alice"], "other\n"), (1, "server: account \"alice\" already exists\n".to_owned()));
+    let invalid_password = (1, "server: invalid password: expected 1 to 1024 bytes\n".to_owned());
+    assert_eq!(account(&["create", "carol"], ""), invalid_password, "an empty password");
+    let invalid_user_id = "server: invalid user id \"a\\nb\": expected 1 to 255 bytes without control characters\n";
+    assert_eq!(account(&["create", "a\nb"], "secret"), (1, invalid_user_id.to_owned()));
+    assert_eq!(account(&["create", "carol"], &"x".repeat(1025)), invalid_password);
     let alice = api.login("alice").await.session();
 
-    assert_eq!(account(&["passwd", "alice"], "s3cret\n").0, 0);
+    let changed = (0, "changed the password of account \"alice\"\n".to_owned());
+    assert_eq!(account(&["passwd", "alice"], "s3cret\n"), changed);
     assert_eq!(api.call_as(&alice, "demo.counter", json!({})).await.code(), 1007, "its sessions have ended");
     assert_eq!(api.login("alice").await.code(), 1005);
     assert_eq!(api.login("Alice").await.code(), 0, "another account");
     let credentials = json!({ "user_id": "alice", "password": "s3cret" });
     let alice = api.call("account.login", credentials.clone()).await.session();
-    assert_eq!(account(&["passwd", "unknown"], "secret"), (1, "server: there is no account \"unknown\"\n".to_owned()));
+    assert_eq!(
+        account(&["passwd", "unknown"], "secret"),
+        (1, "server: account \"unknown\" does not exist\n".to_owned())
+    );
 
     let (status, list) = account(&["list"], "");
     assert_eq!(status, 0);
     let users: Vec<_> = list.lines().map(|line| line.split_once("Z  ").map_or(line, |(_, user)| user)).collect();
     assert_eq!(users, ["Alice", "alice", "alice ", "bob", "4 accounts"]);
 
-    assert_eq!(account(&["delete", "alice"], ""), (0, "account \"alice\" is removed\n".to_owned()));
+    assert_eq!(account(&["delete", "alice"], ""), (0, "deleted account \"alice\"\n".to_owned()));
     assert_eq!(api.call_as(&alice, "demo.counter", json!({})).await.code(), 1007);
     assert_eq!(api.call("account.login", credentials).await.code(), 1005);
-    assert_eq!(account(&["delete", "alice"], ""), (1, "server: there is no account \"alice\"\n".to_owned()));
+    assert_eq!(account(&["delete", "alice"], ""), (1, "server: account \"alice\" does not exist\n".to_owned()));
     assert_eq!(api.login("alice ").await.code(), 0);
 }
 
@@ -95,6 +102,26 @@ async fn a_password_change_during_logins_leaves_no_session_of_the_old_password(k
     }
 }
 
+async fn an_unreadable_schema_version_is_an_error(kind: Kind) {
+    let database = Database::new(kind);
+    let check = || {
+        let output = database.command(&["check"]).output().unwrap();
+        (output.status.code().unwrap(), output_text(&output))
+    };
+    assert_eq!(check().0, 0, "an empty database has version 0");
+    let create = database.command(&["account", "create", "alice"]);
+    assert_eq!(run(create, "secret\n").status.code(), Some(0));
+
+    let problem = database.break_schema_version().await;
+    let (status, message) = check();
+    assert_eq!(status, 1, "{message}");
+    assert!(message.contains("cannot use the database") && message.contains(problem), "{message}");
+    database.repair_schema_version().await;
+    assert_eq!(check().0, 0);
+    let list = database.command(&["account", "list"]);
+    assert!(output_text(&run(list, "")).contains("alice"), "the accounts are unchanged");
+}
+
 /// The Python version's hash of `secret`: SHA-256, in hex.
 const LEGACY_HASH: &str = "f0a2b67345dd9b4f854ce4e84821b023c17fff2cce1bc9e7cfe1cc05c4f1e133";
 
@@ -106,15 +133,15 @@ async fn import(url: &str, more: usize) {
     let first = run(command(), "");
     let text = output_text(&first);
     assert_eq!(first.status.code(), Some(1), "not all accounts were imported: {text}");
-    assert!(text.contains(&format!("{} accounts taken over, 0 were here already, 2 refused", more + 1)), "{text}");
-    assert!(text.contains(r#""a\nb" is not taken over: not a user id"#), "{text}");
-    assert!(text.contains(r#""carol" is not taken over: its password is not 64 hex digits"#), "{text}");
+    assert!(text.contains(&format!("imported {} accounts, 0 already existed, 2 were rejected", more + 1)), "{text}");
+    assert!(text.contains(r#"rejected "a\nb": its user id is not 1 to 255 bytes"#), "{text}");
+    assert!(text.contains(r#"rejected "carol": its password hash is not 64 lowercase hex digits"#), "{text}");
     let server = database.server();
     assert_eq!(server.api().login("alice").await.code(), 0, "with the imported hash");
     assert!(database.hash_of_alice().await.starts_with("$argon2id$"));
     assert_eq!(server.api().login("user7").await.code(), 1005, "each has its own hash");
     let text = output_text(&run(command(), ""));
-    assert!(text.contains(&format!("0 accounts taken over, {} were here already, 2 refused", more + 1)), "{text}");
+    assert!(text.contains(&format!("imported 0 accounts, {} already existed, 2 were rejected", more + 1)), "{text}");
     assert!(database.hash_of_alice().await.starts_with("$argon2id$"), "an existing account is kept");
     let list = output_text(&database.command(&["account", "list"]).output().unwrap());
     assert_eq!(list.lines().count(), more + 2, "one line per account, and the total");
@@ -166,15 +193,15 @@ async fn accounts_of_a_legacy_mongodb_database_are_imported() {
 fn an_import_from_an_unreachable_database_is_reported() {
     let database = Database::new(Kind::ANY);
     for (url, problem) in [
-        ("sqlite://x", "--from takes a URL"),
-        ("x", "--from takes a URL"),
+        ("sqlite://x", "`--from` requires a URL"),
+        ("x", "`--from` requires a URL"),
         ("mysql://u:very-secret@127.0.0.1:1/d", ""),
         ("mongodb://u:very-secret@127.0.0.1:1/d?serverSelectionTimeoutMS=500", ""),
     ] {
         let output = run(database.command(&["import", "--from", url]), "");
         let text = output_text(&output);
         assert_eq!(output.status.code(), Some(1), "{text}");
-        assert!(text.contains("cannot read the ancestor's accounts") && text.contains(problem), "{text}");
+        assert!(text.contains("cannot read the Python version's accounts") && text.contains(problem), "{text}");
         assert!(!text.contains("very-secret"), "{text}");
     }
 }

@@ -240,25 +240,84 @@ impl Database {
         }
     }
 
-    /// Inserts an account with this password hash, bypassing the server.
-    pub(crate) async fn add_account(&self, user_id: &str, hash: &str) {
-        // The values are the tests' own.
-        let insert = format!("INSERT INTO accounts VALUES ('{user_id}', '{hash}', 0)");
+    /// Executes statements separated by semicolons, which are the test's own, on a SQL database.
+    async fn execute(&self, sql: &str) {
+        let sql = AssertSqlSafe(sql.to_owned());
         match self.handle().await {
-            #[cfg(feature = "mongodb")]
-            Handle::Mongodb(database) => {
-                use method_sdk::mongodb::bson::{Document, doc};
-                let account = doc! { "_id": user_id, "password_hash": hash, "created": 0_i64 };
-                database.collection::<Document>("simpleapi_accounts").insert_one(account).await.unwrap();
-            }
             #[cfg(feature = "mysql")]
-            Handle::Mysql(pool) => drop(sqlx::query(AssertSqlSafe(insert)).execute(&pool).await.unwrap()),
+            Handle::Mysql(pool) => drop(sqlx::raw_sql(sql).execute(&pool).await.unwrap()),
             #[cfg(feature = "postgres")]
-            Handle::Postgres(pool) => drop(sqlx::query(AssertSqlSafe(insert)).execute(&pool).await.unwrap()),
+            Handle::Postgres(pool) => drop(sqlx::raw_sql(sql).execute(&pool).await.unwrap()),
             #[cfg(feature = "sqlite")]
-            Handle::Sqlite(pool) => drop(sqlx::query(AssertSqlSafe(insert)).execute(&pool).await.unwrap()),
+            Handle::Sqlite(pool) => drop(sqlx::raw_sql(sql).execute(&pool).await.unwrap()),
             _ => unreachable!(),
         }
+    }
+
+    /// Inserts an account with this password hash, bypassing the server.
+    pub(crate) async fn add_account(&self, user_id: &str, hash: &str) {
+        #[cfg(feature = "mongodb")]
+        if let Ok(database) = self.handle().await.mongodb() {
+            use method_sdk::mongodb::bson::{Document, doc};
+            let account = doc! { "_id": user_id, "password_hash": hash, "created": 0_i64 };
+            database.collection::<Document>("simpleapi_accounts").insert_one(account).await.unwrap();
+            return;
+        }
+        self.execute(&format!("INSERT INTO accounts VALUES ('{user_id}', '{hash}', 0)")).await;
+    }
+
+    /// Makes the schema's version unreadable, and returns what the error must say.
+    pub(crate) async fn break_schema_version(&self) -> &'static str {
+        match self.kind {
+            #[cfg(feature = "mongodb")]
+            Kind::Mongodb => {
+                self.set_schema_version("one".into()).await;
+                "its schema has the invalid version \"one\""
+            }
+            // A view over a table that no longer exists.
+            #[cfg(feature = "mysql")]
+            Kind::Mysql => {
+                self.execute("RENAME TABLE simpleapi_schema TO old").await;
+                self.execute("CREATE VIEW simpleapi_schema AS SELECT version FROM old").await;
+                self.execute("RENAME TABLE old TO renamed").await;
+                "references invalid table"
+            }
+            #[cfg(feature = "postgres")]
+            Kind::Postgres => {
+                self.execute("ALTER TABLE simpleapi_schema RENAME TO renamed").await;
+                self.execute("CREATE VIEW simpleapi_schema AS SELECT 1 AS version WHERE 1 / 0 = 1").await;
+                "division by zero"
+            }
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite => {
+                self.execute("PRAGMA user_version = -1").await;
+                "its schema has the invalid version -1"
+            }
+        }
+    }
+
+    /// Restores the schema's version after [`break_schema_version`](Self::break_schema_version).
+    pub(crate) async fn repair_schema_version(&self) {
+        match self.kind {
+            #[cfg(feature = "mongodb")]
+            Kind::Mongodb => self.set_schema_version(1_i64.into()).await,
+            #[cfg(feature = "mysql")]
+            Kind::Mysql => self.execute("DROP VIEW simpleapi_schema; RENAME TABLE renamed TO simpleapi_schema").await,
+            #[cfg(feature = "postgres")]
+            Kind::Postgres => {
+                self.execute("DROP VIEW simpleapi_schema; ALTER TABLE renamed RENAME TO simpleapi_schema").await;
+            }
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite => self.execute("PRAGMA user_version = 1").await,
+        }
+    }
+
+    #[cfg(feature = "mongodb")]
+    async fn set_schema_version(&self, version: method_sdk::mongodb::bson::Bson) {
+        use method_sdk::mongodb::bson::{Document, doc};
+        let handle = self.handle().await;
+        let schema = handle.mongodb().unwrap().collection::<Document>("simpleapi_schema");
+        schema.update_one(doc! { "_id": "schema" }, doc! { "$set": { "version": version } }).await.unwrap();
     }
 
     /// The password hash of the account `alice`.

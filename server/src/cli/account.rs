@@ -1,120 +1,114 @@
-//! Accounts from the command line.
+//! `server account`: creates, changes, lists and deletes accounts.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use method_sdk::{Error, code};
+use thiserror::Error as ThisError;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::legacy as ancestor;
 use crate::account::AccountService;
+use crate::account::password::MAX_PASSWORD_BYTES;
 use crate::config::Account;
-use crate::runtime::warn;
 use crate::store::StoreError;
 
-/// Accounts that are read from the database at a time.
+/// The number of accounts that are read from the database at a time.
 const PAGE: i64 = 1000;
 
-/// Accounts after which an import says how far it is.
-const PROGRESS: u64 = 10_000;
+/// The reason why an account command fails.
+#[derive(Debug, ThisError)]
+pub(crate) enum AccountError {
+    #[error("account {0:?} already exists")]
+    Exists(String),
+    #[error("account {0:?} does not exist")]
+    NotFound(String),
+    #[error("invalid user id {0:?}: expected 1 to 255 bytes without control characters")]
+    InvalidUserId(String),
+    #[error("invalid password: expected 1 to {MAX_PASSWORD_BYTES} bytes")]
+    InvalidPassword,
+    #[error("the passwords differ; nothing was changed")]
+    PasswordsDiffer,
+    #[error("cannot read the password: {0}")]
+    Input(#[from] io::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
-/// What was done, or what stands in the way, in a sentence.
-type CommandResult = Result<String, String>;
+impl AccountError {
+    fn new(accounts: &AccountService, user_id: &str, error: &Error) -> Self {
+        let number = error.code();
+        if number == code::USER_ID_TAKEN.number {
+            AccountError::Exists(user_id.to_owned())
+        } else if number == code::INVALID_USER_ID.number {
+            AccountError::InvalidUserId(user_id.to_owned())
+        } else if number == code::INVALID_PARAMETERS.number {
+            AccountError::InvalidPassword
+        } else {
+            StoreError::unusable(accounts.store(), error).into()
+        }
+    }
+}
 
-pub(crate) async fn account(accounts: &AccountService, command: &Account) -> CommandResult {
-    let failed = |error: Error| told(accounts, &error);
+/// Runs an account command and returns its message.
+pub(crate) async fn account(accounts: &AccountService, command: &Account) -> Result<String, AccountError> {
+    let failure = |user_id: &str, error: Error| AccountError::new(accounts, user_id, &error);
     match command {
         Account::Create { user_id } => {
-            accounts.create_without_session(user_id, &new_password()?).await.map_err(failed)?;
-            Ok(format!("account {user_id:?} is made"))
+            let created = accounts.create_without_session(user_id, &read_password()?).await;
+            created.map_err(|error| failure(user_id, error))?;
+            Ok(format!("created account {user_id:?}"))
         }
         Account::Passwd { user_id } => {
-            let changed = accounts.set_password(user_id, &new_password()?).await.map_err(failed)?;
-            changed.then(|| format!("account {user_id:?} has its new password")).ok_or_else(|| unknown(user_id))
+            let changed = accounts.set_password(user_id, &read_password()?).await;
+            match changed.map_err(|error| failure(user_id, error))? {
+                true => Ok(format!("changed the password of account {user_id:?}")),
+                false => Err(AccountError::NotFound(user_id.clone())),
+            }
         }
         Account::Delete { user_id } => {
-            let deleted = accounts.store().delete_account(user_id).await.map_err(failed)?;
-            deleted.then(|| format!("account {user_id:?} is removed")).ok_or_else(|| unknown(user_id))
+            let deleted = accounts.store().delete_account(user_id).await;
+            match deleted.map_err(|error| failure(user_id, error))? {
+                true => Ok(format!("deleted account {user_id:?}")),
+                false => Err(AccountError::NotFound(user_id.clone())),
+            }
         }
         Account::List => list(accounts).await,
     }
 }
 
-async fn list(accounts: &AccountService) -> CommandResult {
+/// Prints all accounts and returns a line with their number.
+async fn list(accounts: &AccountService) -> Result<String, AccountError> {
     let mut count: u64 = 0;
-    let mut last = String::new();
+    let mut last_user_id = String::new();
     loop {
-        let page = accounts.store().accounts(&last, PAGE).await.map_err(|error| told(accounts, &error))?;
-        let Some(end) = page.last() else { break };
-        last.clone_from(&end.user_id);
-        let mut out = io::stdout().lock();
+        let page = accounts.store().accounts(&last_user_id, PAGE).await;
+        let page = page.map_err(|error| StoreError::unusable(accounts.store(), &error))?;
+        let Some(last) = page.last() else { break };
+        last_user_id.clone_from(&last.user_id);
+        let mut stdout = io::stdout().lock();
         for account in page {
             count += 1;
-            if writeln!(out, "{}  {}", utc(account.created), account.user_id).is_err() {
-                return Ok(String::new()); // a reader that has gone, such as `head`
+            if writeln!(stdout, "{}  {}", utc(account.created), account.user_id).is_err() {
+                return Ok(String::new()); // the reader, such as `head`, has closed the pipe
             }
         }
     }
-    Ok(format!("{count} accounts"))
+    Ok(if count == 1 { "1 account".to_owned() } else { format!("{count} accounts") })
 }
 
-/// Reads what there is and adds what is not here, so that it can be interrupted and repeated.
-pub(crate) async fn import(accounts: &AccountService, url: String) -> CommandResult {
-    let mut rows = ancestor::read(url);
-    let (mut imported, mut present, mut refused) = (0_u64, 0_u64, 0_u64);
-    while let Some(row) = rows.recv().await {
-        let ancestor::Account { user_id, password } = row?;
-        match accounts.import(&user_id, &password).await {
-            Ok(true) => imported += 1,
-            Ok(false) => present += 1,
-            Err(error) if error.code() == code::INVALID_USER_ID.number => {
-                refused += 1;
-                warn(&format!(
-                    "{user_id:?} is not taken over: not a user id of 1 to 255 bytes without control characters"
-                ));
-            }
-            Err(error) if error.code() == code::INVALID_CREDENTIALS.number => {
-                refused += 1;
-                warn(&format!("{user_id:?} is not taken over: its password is not 64 hex digits"));
-            }
-            Err(error) => {
-                return Err(format!("{}, after {imported} accounts; import again to go on", told(accounts, &error)));
-            }
-        }
-        if (imported + present + refused).is_multiple_of(PROGRESS) {
-            warn(&format!("{imported} accounts taken over so far"));
-        }
-    }
-    let summary = format!("{imported} accounts taken over, {present} were here already, {refused} refused");
-    if refused == 0 { Ok(summary) } else { Err(summary) }
-}
-
-/// Asked for twice on a terminal, else the first line of standard input.
-fn new_password() -> Result<String, String> {
-    let unreadable = |error: io::Error| format!("the password cannot be read: {error}");
+/// Asks for a new password twice on a terminal, and otherwise reads the first line of standard input.
+fn read_password() -> Result<String, AccountError> {
     if !io::stdin().is_terminal() {
         let mut line = String::new();
-        io::stdin().lock().read_line(&mut line).map_err(unreadable)?;
+        io::stdin().lock().read_line(&mut line)?;
         return Ok(line.trim_end_matches(['\r', '\n']).to_owned());
     }
-    let password = rpassword::prompt_password("New password: ").map_err(unreadable)?;
-    let again = rpassword::prompt_password("Once more: ").map_err(unreadable)?;
-    if password == again { Ok(password) } else { Err("the two passwords differ; nothing is changed".to_owned()) }
+    let password = rpassword::prompt_password("New password: ")?;
+    let repeated = rpassword::prompt_password("Repeat the new password: ")?;
+    if password == repeated { Ok(password) } else { Err(AccountError::PasswordsDiffer) }
 }
 
-fn unknown(user_id: &str) -> String {
-    format!("there is no account {user_id:?}")
-}
-
-/// An error in the words of whoever sits at the machine.
-fn told(accounts: &AccountService, error: &Error) -> String {
-    match error.source() {
-        Some(_) => StoreError::unusable(accounts.store(), error).to_string(),
-        None => error.message().to_owned(),
-    }
-}
-
-/// `2026-11-24T11:15:26Z`, of unix seconds.
+/// Formats unix seconds as `2026-11-24T11:15:26Z`.
 fn utc(seconds: i64) -> String {
     let time = OffsetDateTime::from_unix_timestamp(seconds).ok();
     time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_else(|| seconds.to_string())

@@ -1,7 +1,7 @@
 //! The process: reads what it is asked to do, does it, and says how it went.
 
 mod account;
-mod legacy;
+mod import;
 
 use std::env;
 use std::fs::{self, OpenOptions};
@@ -143,11 +143,17 @@ fn check(methods: Methods, config: Config) -> Result<String, String> {
 }
 
 fn account(config: Config, command: &Account) -> Result<String, String> {
-    block_on(async { self::account::account(&*accounts(config).await?, command).await })
+    block_on(async {
+        let accounts = accounts(config).await?;
+        self::account::account(&accounts, command).await.map_err(|error| error.to_string())
+    })
 }
 
 fn import(config: Config, from: String) -> Result<String, String> {
-    block_on(async { self::account::import(&*accounts(config).await?, from).await })
+    block_on(async {
+        let accounts = accounts(config).await?;
+        self::import::import(&accounts, from).await.map_err(|error| error.to_string())
+    })
 }
 
 async fn accounts(config: Config) -> Result<Arc<AccountService>, String> {

@@ -1,0 +1,159 @@
+//! `server import`: creates the accounts of a Python version's database.
+
+use method_sdk::code;
+use thiserror::Error;
+use tokio::sync::mpsc;
+
+use crate::account::AccountService;
+use crate::runtime::warn;
+use crate::store::StoreError;
+
+/// The number of accounts between two progress messages.
+const PROGRESS: u64 = 10_000;
+
+/// The number of accounts that are read ahead.
+const READ_AHEAD: usize = 100;
+
+/// An account of the Python version.
+struct LegacyAccount {
+    user_id: String,
+    /// The SHA-256 of the password, in hex.
+    password: String,
+}
+
+/// The reason why an import fails.
+#[derive(Debug, Error)]
+pub(crate) enum ImportError {
+    /// The import is complete except for invalid accounts.
+    #[error("{0}")]
+    Rejected(String),
+    #[error("{error}; {imported} accounts were imported before, repeat the command to import the others")]
+    Store { error: StoreError, imported: u64 },
+    #[error("cannot read the Python version's accounts: {0}")]
+    Source(#[from] SourceError),
+}
+
+/// The reason why the accounts of a Python version cannot be read.
+#[derive(Debug, Error)]
+pub(crate) enum SourceError {
+    #[error("`--from` requires {SCHEMES}")]
+    Scheme,
+    #[cfg(feature = "mongodb")]
+    #[error("{}", crate::store::mongodb::describe_url_error(.0))]
+    Mongodb(#[from] ::mongodb::error::Error),
+    #[cfg(feature = "mysql")]
+    #[error("{0}")]
+    Mysql(#[from] sqlx::Error),
+}
+
+const SCHEMES: &str = if cfg!(all(feature = "mongodb", feature = "mysql")) {
+    "a URL that starts with `mongodb://` or `mysql://`"
+} else if cfg!(feature = "mongodb") {
+    "a URL that starts with `mongodb://`; this build does not include mysql"
+} else if cfg!(feature = "mysql") {
+    "a URL that starts with `mysql://`; this build does not include mongodb"
+} else {
+    "a build with the feature `mongodb` or `mysql`"
+};
+
+/// Imports the accounts of the Python version's database at `url`, and returns a summary.
+///
+/// Accounts that exist already stay as they are, so that an interrupted import can be repeated.
+pub(crate) async fn import(accounts: &AccountService, url: String) -> Result<String, ImportError> {
+    let mut legacy_accounts = read(url);
+    let (mut imported, mut existing, mut rejected) = (0_u64, 0_u64, 0_u64);
+    while let Some(account) = legacy_accounts.recv().await {
+        let LegacyAccount { user_id, password } = account?;
+        match accounts.import(&user_id, &password).await {
+            Ok(true) => imported += 1,
+            Ok(false) => existing += 1,
+            Err(error) if error.code() == code::INVALID_USER_ID.number => {
+                rejected += 1;
+                warn(&format!("rejected {user_id:?}: its user id is not 1 to 255 bytes without control characters"));
+            }
+            Err(error) if error.code() == code::INVALID_CREDENTIALS.number => {
+                rejected += 1;
+                warn(&format!("rejected {user_id:?}: its password hash is not 64 lowercase hex digits"));
+            }
+            Err(error) => {
+                return Err(ImportError::Store { error: StoreError::unusable(accounts.store(), &error), imported });
+            }
+        }
+        if (imported + existing + rejected).is_multiple_of(PROGRESS) {
+            warn(&format!("imported {imported} accounts so far"));
+        }
+    }
+    let summary = format!("imported {imported} accounts, {existing} already existed, {rejected} were rejected");
+    if rejected == 0 { Ok(summary) } else { Err(ImportError::Rejected(summary)) }
+}
+
+/// The accounts of a database, or the error that ends them.
+type Sender = mpsc::Sender<Result<LegacyAccount, SourceError>>;
+
+/// Reads all accounts of the database at `url`. An error is the last item.
+fn read(url: String) -> mpsc::Receiver<Result<LegacyAccount, SourceError>> {
+    let (accounts, receiver) = mpsc::channel(READ_AHEAD);
+    tokio::spawn(async move {
+        let outcome: Result<(), SourceError> = match url.split_once("://") {
+            #[cfg(feature = "mongodb")]
+            Some(("mongodb" | "mongodb+srv", _)) => mongodb::read(&url, &accounts).await.map_err(Into::into),
+            #[cfg(feature = "mysql")]
+            Some(("mysql" | "mariadb", _)) => mysql::read(&url, &accounts).await.map_err(Into::into),
+            _ => Err(SourceError::Scheme),
+        };
+        if let Err(error) = outcome {
+            // The receiver has stopped if the import failed.
+            let _ = accounts.send(Err(error)).await;
+        }
+    });
+    receiver
+}
+
+#[cfg(feature = "mongodb")]
+mod mongodb {
+    use ::mongodb::bson::{Document, doc};
+    use ::mongodb::{Client, error::Result};
+
+    use super::{LegacyAccount, Sender};
+
+    /// The Python version's default.
+    const DATABASE: &str = "simple_api_server";
+
+    pub(super) async fn read(url: &str, accounts: &Sender) -> Result<()> {
+        let client = Client::with_uri_str(url).await?;
+        let database = client.default_database().unwrap_or_else(|| client.database(DATABASE));
+        let fields = doc! { "user_id": 1, "password": 1 };
+        let mut cursor = database.collection::<Document>("accounts").find(doc! {}).projection(fields).await?;
+        while cursor.advance().await? {
+            let account = cursor.deserialize_current()?;
+            let text = |field| account.get_str(field).unwrap_or_default().to_owned();
+            if accounts.send(Ok(LegacyAccount { user_id: text("user_id"), password: text("password") })).await.is_err()
+            {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(feature = "mysql")]
+mod mysql {
+    use futures_util::TryStreamExt;
+    use sqlx::mysql::MySqlConnection;
+    use sqlx::{Connection, Result};
+
+    use super::{LegacyAccount, Sender};
+
+    pub(super) async fn read(url: &str, accounts: &Sender) -> Result<()> {
+        let mut connection = MySqlConnection::connect(url).await?;
+        let select = "SELECT CONVERT(user_id USING utf8mb4), CONVERT(password USING utf8mb4) FROM account";
+        let mut rows = sqlx::query_as::<_, (String, Option<String>)>(select).fetch(&mut connection);
+        while let Some((user_id, password)) = rows.try_next().await? {
+            let password = password.unwrap_or_default();
+            if accounts.send(Ok(LegacyAccount { user_id, password })).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
