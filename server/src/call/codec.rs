@@ -17,9 +17,6 @@ use serde_json::value::RawValue;
 /// The deepest nesting of a request body.
 const MAX_DEPTH: usize = 128;
 
-/// The number of characters of an unknown method's name that the error repeats.
-const MAX_NAME_ECHO_CHARS: usize = 128;
-
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The call in an envelope.
@@ -151,12 +148,6 @@ pub(crate) fn encode_result(result: &str) -> EncodedResponse {
         body: encode_json(&Success { result }),
         error: None,
     }
-}
-
-/// Returns the error for a name that is no method's.
-pub(crate) fn unknown_method(name: &str) -> Error {
-    let echo: String = name.chars().take(MAX_NAME_ECHO_CHARS).collect();
-    Error::new(code::UNKNOWN_METHOD.number, format!("Cannot call '{echo}'."))
 }
 
 /// The members of an envelope that the server reads.

@@ -8,8 +8,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use method_sdk::{Error, Method, Result, code};
 use tokio::sync::watch;
 
-use crate::call::codec;
-use crate::call::resolved_method::ResolvedMethod;
+use crate::call::resolved_method::{ResolvedMethod, unknown_method};
 
 /// The methods by name. A call resolves its method once and runs it to its end, even if it is replaced meanwhile.
 #[derive(Default)]
@@ -102,7 +101,7 @@ impl MethodStates {
                 is_requested.store(true, Ordering::Relaxed);
                 None
             }
-            None => self.is_complete.then(|| Err(codec::unknown_method(name))),
+            None => self.is_complete.then(|| Err(unknown_method(name))),
         }
     }
 

@@ -1,29 +1,34 @@
-//! The methods that are resolved, by name: those that are built in or, in development mode, those that were loaded last.
+//! The methods of a server, by name.
 
 use method_sdk::{Registry, Result};
 
-use crate::call::codec;
-pub(crate) use crate::call::resolved_method::ResolvedMethod;
+#[cfg(feature = "dev")]
+use super::live_methods::LiveMethods;
+pub(crate) use super::resolved_method::ResolvedMethod;
+use super::resolved_method::unknown_method;
 
-/// The header of an answer from a method whose file has changed since and does not compile.
+/// The response header of a method whose sources have changed since it was loaded and do not compile.
 pub(crate) const STALE: &str = "x-simpleapi-stale";
 
 /// All methods of a server.
 pub(crate) enum MethodTable {
+    /// The methods that are part of the application.
     Static(Registry),
+    /// The methods that development mode loads and replaces.
     #[cfg(feature = "dev")]
-    Live(std::sync::Arc<crate::call::live_methods::LiveMethods>),
+    Live(std::sync::Arc<LiveMethods>),
 }
 
 impl MethodTable {
-    /// The method of this name; in development mode waits for one that is being compiled for the first time.
+    /// Finds the method of this name. In development mode, waits for a method that is being compiled for the first time.
     ///
     /// # Errors
-    /// 1001: there is none. In development mode 1000 for one that has never compiled.
+    /// Returns error 1001 (Cannot call this method) if there is no such method and, in development mode, error 1000 (Server error) if it
+    /// has never compiled.
     pub(crate) async fn find(&self, name: &str) -> Result<ResolvedMethod> {
         match self {
             MethodTable::Static(registry) => {
-                let method = registry.find(name).ok_or_else(|| codec::unknown_method(name))?;
+                let method = registry.find(name).ok_or_else(|| unknown_method(name))?;
                 Ok(ResolvedMethod { method, is_stale: false })
             }
             #[cfg(feature = "dev")]

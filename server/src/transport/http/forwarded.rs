@@ -13,7 +13,7 @@ pub(crate) fn client_ip(socket: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) 
         return address;
     }
     let lines: Vec<&[u8]> = headers.get_all("x-forwarded-for").iter().map(HeaderValue::as_bytes).collect();
-    for hop in lines.iter().rev().flat_map(|call_state| call_state.rsplit(|byte| *byte == b',')) {
+    for hop in lines.iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b',')) {
         if !is_trusted(address, trusted) {
             break;
         }
@@ -37,8 +37,8 @@ mod tests {
 
     fn client_of(socket: &str, forwarded: &[&str], trusted: &[&str]) -> String {
         let mut headers = HeaderMap::new();
-        for call_state in forwarded {
-            headers.append("x-forwarded-for", HeaderValue::from_bytes(call_state.as_bytes()).unwrap());
+        for line in forwarded {
+            headers.append("x-forwarded-for", HeaderValue::from_bytes(line.as_bytes()).unwrap());
         }
         let trusted: Vec<IpNet> = trusted.iter().map(|network| network.parse().unwrap()).collect();
         client_ip(socket.parse().unwrap(), &headers, &trusted).to_string()
