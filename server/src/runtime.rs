@@ -1,119 +1,112 @@
-//! The process around a server: its threads, its socket, its signals, its limits, and what it says before there is a log.
+//! The process around a server: its threads, its listener, its signals and its limits.
 
 use std::future::Future;
-use std::io::{self, Write as _};
+use std::io;
 use std::net::SocketAddr;
-use std::process::ExitCode;
 
 use listenfd::ListenFd;
+use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::config::Config;
 
-/// The status of a process that was asked for something it cannot do.
-const REFUSED: u8 = 2;
-
-/// Runs `work` on a runtime of its own, and does not wait for what it has left behind.
-pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("cannot start threads: {error}"))?;
-    let done = runtime.block_on(work);
-    // A blocking method that does not end would keep the process for ever.
-    runtime.shutdown_background();
-    done
+/// The reason why the operating system does not provide what a server needs.
+#[derive(Debug, Error)]
+pub(crate) enum RuntimeError {
+    #[error("cannot start threads: {0}")]
+    Threads(#[source] io::Error),
+    #[error("cannot listen on {0}: the address is in use; choose another port with `--port`")]
+    AddressInUse(SocketAddr),
+    #[error("cannot listen on {address}: {source}")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("`LISTEN_FDS` passes {0} sockets; pass exactly one")]
+    TooManySockets(usize),
+    #[error("cannot use the socket that `LISTEN_FDS` passes: {0}")]
+    InheritedSocket(#[source] io::Error),
+    #[error("cannot handle signals: {0}")]
+    Signals(#[source] io::Error),
 }
 
-/// Where a server listens.
+/// Runs `work` on a new multi-threaded runtime and returns its output.
+///
+/// Returns without waiting for the tasks that `work` has left behind: a blocking method that never ends would keep the process alive.
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, RuntimeError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(RuntimeError::Threads)?;
+    let output = runtime.block_on(work);
+    runtime.shutdown_background();
+    Ok(output)
+}
+
+/// The socket on which a server accepts connections.
 pub(crate) struct BoundListener {
     pub(crate) listener: TcpListener,
-    /// Another process holds it too, and goes on listening when this one ends.
+    pub(crate) address: SocketAddr,
+    /// Another process holds the socket too, and keeps it open when this process ends.
     pub(crate) is_inherited: bool,
 }
 
-/// The socket that a service manager has opened for this process (`LISTEN_FDS`; see sd_listen_fds(3)), or else a new one at the
+/// Returns the socket that a service manager passes to this process (`LISTEN_FDS`; see sd_listen_fds(3)), or else a new one on the
 /// configured address.
-pub(crate) async fn listen(config: &Config) -> Result<BoundListener, String> {
-    if let Some(listener) = given_listener()? {
-        return Ok(BoundListener { listener, is_inherited: true });
+pub(crate) async fn listen(config: &Config) -> Result<BoundListener, RuntimeError> {
+    if let Some(listener) = inherited_listener()? {
+        let address = listener.local_addr().map_err(RuntimeError::InheritedSocket)?;
+        return Ok(BoundListener { listener, address, is_inherited: true });
     }
     let address = SocketAddr::new(config.address, config.port);
-    let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => format!("cannot listen on {address}: it is in use; name another with --port"),
-        _ => format!("cannot listen on {address}: {error}"),
-    })?;
-    Ok(BoundListener { listener, is_inherited: false })
+    let listen_error = |source: io::Error| match source.kind() {
+        io::ErrorKind::AddrInUse => RuntimeError::AddressInUse(address),
+        _ => RuntimeError::Listen { address, source },
+    };
+    let listener = TcpListener::bind(address).await.map_err(listen_error)?;
+    let address = listener.local_addr().map_err(listen_error)?;
+    Ok(BoundListener { listener, address, is_inherited: false })
 }
 
-fn given_listener() -> Result<Option<TcpListener>, String> {
-    let mut given = ListenFd::from_env();
-    if given.len() > 1 {
-        return Err(format!("LISTEN_FDS gives {} sockets; a server takes one", given.len()));
+fn inherited_listener() -> Result<Option<TcpListener>, RuntimeError> {
+    let mut sockets = ListenFd::from_env();
+    if sockets.len() > 1 {
+        return Err(RuntimeError::TooManySockets(sockets.len()));
     }
-    let listener = given.take_tcp_listener(0).and_then(|listener| {
+    let listener = sockets.take_tcp_listener(0).and_then(|listener| {
         let Some(listener) = listener else { return Ok(None) };
         listener.set_nonblocking(true)?;
         TcpListener::from_std(listener).map(Some)
     });
-    listener.map_err(|error| format!("the socket that LISTEN_FDS gives cannot be used: {error}"))
+    listener.map_err(RuntimeError::InheritedSocket)
 }
 
-/// Resolves at the first SIGTERM or SIGINT; the second ends the process at once.
-pub(crate) fn shutdown_signal() -> io::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let (told, stop) = tokio::sync::oneshot::channel();
+/// Returns a future that resolves at the first SIGTERM or SIGINT. The second calls `on_second`.
+pub(crate) fn shutdown_signal(
+    on_second: impl FnOnce() + Send + 'static,
+) -> Result<impl Future<Output = ()>, RuntimeError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(RuntimeError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(RuntimeError::Signals)?;
+    let (sender, first) = oneshot::channel();
     tokio::spawn(async move {
-        let mut next = async || {
+        let mut next_signal = async || {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
         };
-        next().await;
-        let _ = told.send(());
-        next().await;
-        warn("told twice to stop: stopping now");
-        std::process::exit(1);
+        next_signal().await;
+        let _ = sender.send(());
+        next_signal().await;
+        on_second();
     });
     Ok(async move {
-        let _ = stop.await;
+        let _ = first.await;
     })
 }
 
-/// Each connection is a descriptor, and the usual soft limit of 1,024 is less than `max_connections`.
+/// Raises the limit of open files to its maximum. Each connection is a file descriptor, and the usual soft limit of 1,024 is less than
+/// the default of `max_connections`.
 pub(crate) fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
-        tracing::debug!("the limit of open files stays as it is: {error}");
+        tracing::debug!("cannot raise the limit of open files: {error}");
     }
-}
-
-/// To standard output; a reader that has gone, such as `head`, is no failure.
-pub(crate) fn print(text: &str) -> ExitCode {
-    let _ = writeln!(io::stdout(), "{text}");
-    ExitCode::SUCCESS
-}
-
-pub(crate) fn finish(done: Result<String, String>) -> ExitCode {
-    done.map_or_else(|problem| exit_failure(&problem), |text| print(&text))
-}
-
-pub(crate) fn warn(text: &str) {
-    let _ = writeln!(io::stderr(), "server: {text}");
-}
-
-pub(crate) fn exit_failure(problem: &str) -> ExitCode {
-    warn(problem);
-    ExitCode::FAILURE
-}
-
-pub(crate) fn exit_usage(problem: &str) -> ExitCode {
-    for line in problem.lines() {
-        warn(line);
-    }
-    ExitCode::from(REFUSED)
 }

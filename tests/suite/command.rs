@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+#[cfg(feature = "sqlite")]
+use crate::support::{Server, wait_for};
 use crate::support::{directory, server_binary};
 
 /// A test of the server compares it with the table of keys.
@@ -52,19 +54,19 @@ fn methods_lists_each_method_with_its_file_and_description() {
 fn new_creates_a_file_once_and_refuses_an_invalid_method_name() {
     let directory = directory();
     let path = directory.path();
-    assert!(stderr(&run(path, &["new", "a.b"])).contains("no folder `methods` here"));
+    assert!(stderr(&run(path, &["new", "a.b"])).contains("there is no folder `methods` here"));
     std::fs::create_dir(path.join("methods")).unwrap();
-    assert!(stdout(&run(path, &["new", "shop.cart.add"])).contains("methods/shop/cart/add.rs is written"));
+    assert!(stdout(&run(path, &["new", "shop.cart.add"])).contains("created methods/shop/cart/add.rs"));
     let written = std::fs::read_to_string(path.join("methods/shop/cart/add.rs")).unwrap();
     assert!(written.contains("pub async fn invoke(") && written.starts_with("//!"));
     for (name, problem) in [
-        ("shop.cart.add", "is there already"),
-        ("shop.cart", "a folder of the same name"),
-        ("shop.cart.add.more", "methods/shop/cart/add.rs is a method already"),
+        ("shop.cart.add", "methods/shop/cart/add.rs already exists"),
+        ("shop.cart", "methods/shop/cart already exists"),
+        ("shop.cart.add.more", "methods/shop/cart/add.rs is already a method"),
         ("shop.move", "keyword"),
         ("Shop", "`Shop`"),
-        ("../x", "cannot be the name of a method"),
-        ("", "cannot be the name of a method"),
+        ("../x", "is not a valid method name"),
+        ("", "is not a valid method name"),
         ("livez", "livez"),
     ] {
         let refused = run(path, &["new", name]);
@@ -81,7 +83,7 @@ fn check_reports_the_database_and_configuration_errors() {
     let path = directory.path();
     let good = run(path, &["check"]);
     assert!(
-        good.status.success() && stdout(&good).contains("database: sqlite in simpleapi.db, good"),
+        good.status.success() && stdout(&good).contains("database: sqlite in simpleapi.db, ok"),
         "{}",
         stderr(&good)
     );
@@ -95,6 +97,30 @@ fn check_reports_the_database_and_configuration_errors() {
     assert_eq!(wrong.status.code(), Some(2));
     assert!(stderr(&wrong).contains("server.conf:1") && stderr(&wrong).contains("`port`"), "{}", stderr(&wrong));
     assert!(run(path, &["methods"]).status.success(), "works beside a broken server.conf");
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn demo_methods_beyond_loopback_are_a_warning() {
+    let warning = |address: &str| {
+        format!("6 demo methods are served beyond loopback, on {address}; delete `methods/demo` before production")
+    };
+    for (address, expected) in [
+        ("0.0.0.0", format!("server: {}\n", warning("0.0.0.0"))),
+        ("::", format!("server: {}\n", warning("::"))),
+        ("127.0.0.1", String::new()),
+        ("::1", String::new()),
+        ("::ffff:127.0.0.1", String::new()),
+    ] {
+        let check = run(directory().path(), &["check", "--address", address]);
+        assert!(check.status.success(), "{}", stderr(&check));
+        assert_eq!(stderr(&check), expected);
+    }
+    let log = Server::start(&["--address=0.0.0.0"]).log();
+    assert!(log.contains(&warning("0.0.0.0")), "{log}");
+    let server = Server::start(&[]);
+    wait_for(|| server.log().contains("listening").then_some(()));
+    assert!(!server.log().contains("demo methods"), "{}", server.log());
 }
 
 #[test]
@@ -146,7 +172,11 @@ fn a_port_in_use_is_reported_with_the_option_to_change() {
     let port = format!("--port={}", taken.local_addr().unwrap().port());
     let refused = run(directory().path(), &[&port]);
     assert_eq!(refused.status.code(), Some(1));
-    assert!(stderr(&refused).contains("is in use; name another with --port"), "{}", stderr(&refused));
+    assert!(
+        stderr(&refused).contains("the address is in use; choose another port with `--port`"),
+        "{}",
+        stderr(&refused)
+    );
 }
 
 #[cfg(feature = "sqlite")]

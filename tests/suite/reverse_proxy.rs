@@ -97,7 +97,7 @@ fn an_invalid_inherited_socket_is_reported() {
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(text.contains("the socket that LISTEN_FDS gives cannot be used"), "{text}");
+    assert!(text.contains("cannot use the socket that `LISTEN_FDS` passes"), "{text}");
 }
 
 #[cfg(feature = "mysql")]

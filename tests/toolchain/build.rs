@@ -75,10 +75,11 @@ fn a_new_method_of_server_new_compiles() {
 #[ignore = "builds applications, which takes minutes: run tests/run"]
 fn an_error_in_a_method_is_reported_first_and_names_the_file() {
     let app = Scratch::new("wrong");
-    let form = "a method is `pub async fn invoke(handler: &mut Handler, params: Params) -> Result<Answer>`, or the same without `async`";
+    let form =
+        "write `pub async fn invoke(handler: &mut Handler, params: Params) -> Result<Answer>`, with or without `async`";
     let head = "use method_sdk::prelude::*;\n";
     for (file, text, expected) in [
-        ("empty.rs", String::new(), format!("methods/empty.rs: there is no `invoke`; {form}")),
+        ("empty.rs", String::new(), format!("methods/empty.rs: the function `invoke` is missing; {form}")),
         (
             "private.rs",
             format!("{head}fn invoke(_: &mut Handler, _: ()) -> Result<()> {{ Ok(()) }}"),
@@ -87,14 +88,18 @@ fn an_error_in_a_method_is_reported_first_and_names_the_file() {
         (
             "one.rs",
             format!("{head}pub fn invoke(_: &mut Handler) -> Result<()> {{ Ok(()) }}"),
-            format!("methods/one.rs:2: `invoke` takes 1 argument, not 2; {form}"),
+            format!("methods/one.rs:2: `invoke` must take 2 parameters, not 1; {form}"),
         ),
         ("move.rs", TEXT_METHOD.to_owned(), "methods/move.rs: `move` is a Rust keyword".to_owned()),
-        ("my-method.rs", TEXT_METHOD.to_owned(), "methods/my-method.rs: `my-method` is not made of".to_owned()),
+        (
+            "my-method.rs",
+            TEXT_METHOD.to_owned(),
+            "methods/my-method.rs: the name `my-method` must begin with a letter".to_owned(),
+        ),
         (
             "attribute.rs",
             format!("{TEXT_METHOD}pub const AUTHENTICATED: &str = \"yes\";"),
-            "methods/attribute.rs:3: `AUTHENTICATED` is a `bool`".to_owned(),
+            "methods/attribute.rs:3: `AUTHENTICATED` must be a `bool`".to_owned(),
         ),
         (
             "both.rs",
@@ -128,7 +133,7 @@ fn an_error_in_a_method_is_reported_first_and_names_the_file() {
         (
             "borrowed.rs",
             format!("{head}pub fn invoke(_: &mut Handler, _: &str) -> Result<()> {{ Ok(()) }}"),
-            "methods/borrowed.rs:2: the params of `invoke` cannot borrow".to_owned(),
+            "methods/borrowed.rs:2: the `params` of `invoke` cannot borrow".to_owned(),
         ),
     ] {
         let path = format!("methods/{file}");

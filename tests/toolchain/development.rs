@@ -209,7 +209,7 @@ async fn a_compile_error_is_reported_and_does_not_affect_other_methods() {
     dev.server.wait_for_log("never  does not compile");
     dev.server.wait_for_log("cannot find value `nonsense`");
     dev.server.wait_for_log("methods/private.rs:2: `invoke` is private");
-    dev.server.wait_for_log("methods/Odd-Name.rs: `Odd-Name` is not made of");
+    dev.server.wait_for_log("methods/Odd-Name.rs: the name `Odd-Name` must begin with a letter");
 
     // A method that has never compiled returns the compiler's message, at both endpoints; an invalid name is not a method.
     let reply = dev.api().call("never", json!({})).await;
@@ -271,9 +271,9 @@ async fn a_compile_error_is_reported_and_does_not_affect_other_methods() {
     dev.server.wait_for_log("method `good·`: `P` cannot be the `params` of `invoke`");
     // A file that is not UTF-8, and an empty one.
     std::fs::write(dev.app.path("methods/good.rs"), [0xff, 0xfe]).unwrap();
-    dev.server.wait_for_log("methods/good.rs: it cannot be read");
+    dev.server.wait_for_log("methods/good.rs: cannot read the file");
     dev.save("good.rs", "");
-    dev.server.wait_for_log("methods/good.rs: there is no `invoke`");
+    dev.server.wait_for_log("methods/good.rs: the function `invoke` is missing");
     assert_eq!(dev.api().call("good", json!({})).await.result(), "better");
 }
 

@@ -1,4 +1,4 @@
-//! The attributes of a method: public constants of its file whose names and types the server knows.
+//! The attributes of a method: public constants in its file, with names and types that the server knows.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::function::{Invoke, missing_pub};
 use crate::name::is_typo_of;
 use crate::problem::Problems;
 
-/// Each with its type and a value for an example.
+/// The name, the type and an example value of each attribute.
 const KNOWN: [(&str, &str, &str); 4] = [
     ("AUTHENTICATED", "bool", "true"),
     ("BLOCKING", "bool", "true"),
@@ -16,7 +16,7 @@ const KNOWN: [(&str, &str, &str); 4] = [
     ("TIMEOUT_SECONDS", "u64", "60"),
 ];
 
-/// Those that a file declares.
+/// The attributes that a file declares.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Attributes(BTreeMap<&'static str, Attribute>);
 
@@ -35,18 +35,18 @@ impl Attributes {
         self.true_on_line(name).is_some()
     }
 
-    /// Finds those that cannot go together, or not with this `invoke`.
+    /// Reports attributes that exclude each other, or that `invoke` does not support.
     pub(crate) fn check(&self, invoke: Option<&Invoke>, problems: &mut Problems<'_>) {
         if let (Some(line), true) = (self.true_on_line("GET"), self.is_true("AUTHENTICATED")) {
             problems.add_on_line(
                 line,
-                "`GET` and `AUTHENTICATED` cannot go together: a GET's signature would cover nothing of what it asks",
+                "`GET` excludes `AUTHENTICATED`, because the signature of a GET request covers no parameters; remove one of the two constants",
             );
         }
         if let (Some(line), Some(Invoke { is_async: true })) = (self.true_on_line("BLOCKING"), invoke) {
             problems.add_on_line(
                 line,
-                "`BLOCKING` is for an `invoke` that is not `async`; use `tokio::task::spawn_blocking` inside or drop the `async`",
+                "`BLOCKING` requires an `invoke` that is not `async`; remove the `async`, or call `tokio::task::spawn_blocking` in `invoke`",
             );
         }
     }
@@ -56,7 +56,7 @@ impl Attributes {
     }
 }
 
-/// A constant, or a static where a constant should be.
+/// A constant, or a static that should be one.
 struct Declaration<'a> {
     name: &'a Ident,
     declared: &'a Type,
@@ -65,23 +65,21 @@ struct Declaration<'a> {
     is_static: bool,
 }
 
-/// Reads the attributes; what is nearly one is a problem.
+/// Reads the attributes. A public constant whose name is a typo of one is an error.
 pub(crate) fn read(items: &[Item], problems: &mut Problems<'_>) -> Attributes {
     let mut attributes = Attributes::default();
     for declaration in items.iter().filter_map(declaration) {
         let name = declaration.name.to_string();
-        if let Some((known, of_type, example)) = KNOWN.into_iter().find(|(known, ..)| name == *known) {
-            declaration.check(&format!("pub const {known}: {of_type} = {example};"), of_type, problems);
+        if let Some((known, type_name, example)) = KNOWN.into_iter().find(|(known, ..)| name == *known) {
+            declaration.check(&format!("pub const {known}: {type_name} = {example};"), type_name, problems);
             let is_true = boolean(declaration.value) == Some(true);
             let line = declaration.name.span().start().line;
             attributes.0.entry(known).or_insert(Attribute { is_true, line });
         } else if let Some((known, ..)) =
-            KNOWN.into_iter().find(|(known, of_type, _)| is_typo_of(&name, known) && declaration.is_public(of_type))
+            KNOWN.into_iter().find(|(known, type_name, _)| is_typo_of(&name, known) && declaration.is_public(type_name))
         {
-            problems.add_at(
-                declaration.name.span(),
-                format!("`{name}` means nothing to the server; did you mean `{known}`?"),
-            );
+            problems
+                .add_at(declaration.name.span(), format!("the server does not read `{name}`; did you mean `{known}`?"));
         }
     }
     attributes
@@ -89,39 +87,52 @@ pub(crate) fn read(items: &[Item], problems: &mut Problems<'_>) -> Attributes {
 
 fn declaration(item: &Item) -> Option<Declaration<'_>> {
     Some(match item {
-        Item::Const(it) => {
-            Declaration { name: &it.ident, declared: &it.ty, visibility: &it.vis, value: &it.expr, is_static: false }
-        }
-        Item::Static(it) => {
-            Declaration { name: &it.ident, declared: &it.ty, visibility: &it.vis, value: &it.expr, is_static: true }
-        }
+        Item::Const(item) => Declaration {
+            name: &item.ident,
+            declared: &item.ty,
+            visibility: &item.vis,
+            value: &item.expr,
+            is_static: false,
+        },
+        Item::Static(item) => Declaration {
+            name: &item.ident,
+            declared: &item.ty,
+            visibility: &item.vis,
+            value: &item.expr,
+            is_static: true,
+        },
         _ => return None,
     })
 }
 
 impl Declaration<'_> {
-    fn check(&self, form: &str, of_type: &str, problems: &mut Problems<'_>) {
+    fn check(&self, form: &str, type_name: &str, problems: &mut Problems<'_>) {
         let name = self.name;
-        let place = name.span();
+        let span = name.span();
         if let Some(advice) = missing_pub(self.visibility) {
-            problems.add_at(place, format!("`{name}` is private, so it would be ignored; {advice}"));
+            problems.add_at(span, format!("`{name}` is private and would be ignored; {advice}"));
         }
         if self.is_static {
-            problems.add_at(place, format!("`{name}` is a `static`, and the server reads constants: write `{form}`"));
+            problems.add_at(span, format!("`{name}` must be a constant, not a `static`; write `{form}`"));
         }
-        if !self.is_of(of_type) {
-            problems.add_at(place, format!("`{name}` is a `{of_type}`: write `{form}`"));
-        } else if of_type == "bool" && boolean(self.value).is_none() {
-            problems.add_at(place, format!("`{name}` is read before Rust computes anything: write `true` or `false`"));
+        if !self.is_of(type_name) {
+            problems.add_at(span, format!("`{name}` must be a `{type_name}`; write `{form}`"));
+        } else if type_name == "bool" && boolean(self.value).is_none() {
+            problems.add_at(
+                span,
+                format!(
+                    "`{name}` must be a literal, because it is read before it is compiled; write `true` or `false`"
+                ),
+            );
         }
     }
 
-    fn is_public(&self, of_type: &str) -> bool {
-        missing_pub(self.visibility).is_none() && self.is_of(of_type)
+    fn is_public(&self, type_name: &str) -> bool {
+        missing_pub(self.visibility).is_none() && self.is_of(type_name)
     }
 
     fn is_of(&self, name: &str) -> bool {
-        matches!(self.declared, Type::Path(written) if written.path.is_ident(name))
+        matches!(self.declared, Type::Path(declared) if declared.path.is_ident(name))
     }
 }
 

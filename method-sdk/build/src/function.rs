@@ -1,4 +1,4 @@
-//! The two functions that a method file may have for the server to call: `invoke` and `on_connection_close`.
+//! The functions of a method file that the server calls: `invoke` and `on_connection_close`.
 
 use syn::visit::{self, Visit};
 use syn::{FnArg, GenericParam, Item, ItemFn, Lifetime, ReturnType, Type, TypeParamBound, TypeReference, Visibility};
@@ -6,65 +6,68 @@ use syn::{FnArg, GenericParam, Item, ItemFn, Lifetime, ReturnType, Type, TypePar
 use crate::name::is_typo_of;
 use crate::problem::Problems;
 
-const INVOKE: &str = "a method is `pub async fn invoke(handler: &mut Handler, params: Params) -> Result<Answer>`, or the same without `async`";
+const INVOKE: &str =
+    "write `pub async fn invoke(handler: &mut Handler, params: Params) -> Result<Answer>`, with or without `async`";
 const HOOK: &str = "write `pub async fn on_connection_close(closed: ClosedCall)`";
 
-/// `invoke` as the server is to call it.
+/// The form of `invoke`.
 pub(crate) struct Invoke {
     pub(crate) is_async: bool,
 }
 
-/// Reads `invoke`; `None` if there is none.
+/// Reads `invoke`, or returns `None` if it is missing.
 pub(crate) fn read_invoke(items: &[Item], problems: &mut Problems<'_>) -> Option<Invoke> {
     let Some(function) = find(items, "invoke") else {
-        problems.add(format!("there is no `invoke`; {INVOKE}"));
+        problems.add(format!("the function `invoke` is missing; {INVOKE}"));
         return None;
     };
     check_form(function, 2, INVOKE, problems);
-    let place = function.sig.ident.span();
-    if let [handler, params] = &arguments(function)[..] {
+    let span = function.sig.ident.span();
+    if let [handler, params] = &parameter_types(function)[..] {
         if !matches!(handler, Type::Reference(_)) {
-            problems.add_at(place, format!("the first argument of `invoke` is not `handler: &mut Handler`; {INVOKE}"));
+            problems.add_at(span, format!("the first parameter of `invoke` must be `handler: &mut Handler`; {INVOKE}"));
         }
         if borrows(params) {
             problems.add_at(
-                place,
-                "the params of `invoke` cannot borrow; make them own their data (`String` instead of `&str`)",
+                span,
+                "the `params` of `invoke` cannot borrow; use types that own their data, such as `String` instead of `&str`",
             );
         }
     }
     if matches!(function.sig.output, ReturnType::Default) {
-        problems.add_at(place, format!("`invoke` returns nothing, not a `Result`; {INVOKE}"));
+        problems.add_at(span, format!("`invoke` must return a `Result`; {INVOKE}"));
     }
     Some(Invoke { is_async: function.sig.asyncness.is_some() || returns_future(function) })
 }
 
-/// Whether there is an `on_connection_close`; `invoke` is what goes with it.
+/// Returns `true` if there is an `on_connection_close`, and reports errors in its form. `invoke` is that of the same file.
 pub(crate) fn read_hook(items: &[Item], invoke: Option<&Invoke>, problems: &mut Problems<'_>) -> bool {
     let Some(function) = find(items, "on_connection_close") else {
-        find_misspelt_hook(items, problems);
+        report_misspelt_hook(items, problems);
         return false;
     };
     check_form(function, 1, HOOK, problems);
-    let place = function.sig.ident.span();
+    let span = function.sig.ident.span();
     if function.sig.asyncness.is_none() {
-        problems.add_at(place, format!("`on_connection_close` is not `async`; {HOOK}"));
+        problems.add_at(span, format!("`on_connection_close` must be `async`; {HOOK}"));
     }
     if !matches!(function.sig.output, ReturnType::Default) {
-        problems
-            .add_at(place, format!("`on_connection_close` returns something, and nobody is left to take it; {HOOK}"));
+        problems.add_at(
+            span,
+            format!("`on_connection_close` must return nothing, because the client has disconnected; {HOOK}"),
+        );
     }
-    if let [Type::Reference(_)] = &arguments(function)[..] {
-        problems.add_at(place, format!("`on_connection_close` takes a reference; {HOOK}"));
+    if let [Type::Reference(_)] = &parameter_types(function)[..] {
+        problems.add_at(span, format!("`on_connection_close` must not take a reference; {HOOK}"));
     }
     if invoke.is_some_and(|invoke| !invoke.is_async) {
         problems
-            .add_at(place, "`on_connection_close` is for an `async` `invoke`; nobody can leave one that does not wait");
+            .add_at(span, "`on_connection_close` requires an `async` `invoke`; a disconnect is not noticed while a synchronous one runs");
     }
     true
 }
 
-/// What to write before an item that is not public, if it is not.
+/// Returns how to make an item public, or `None` if it is.
 pub(crate) fn missing_pub(visibility: &Visibility) -> Option<&'static str> {
     match visibility {
         Visibility::Public(_) => None,
@@ -84,51 +87,46 @@ fn functions(items: &[Item]) -> impl Iterator<Item = &ItemFn> {
     })
 }
 
-/// A hook that never runs would not be noticed until it is needed.
-fn find_misspelt_hook(items: &[Item], problems: &mut Problems<'_>) {
+/// Reports functions whose name is a typo of `on_connection_close`, because a hook that never runs is easily overlooked.
+fn report_misspelt_hook(items: &[Item], problems: &mut Problems<'_>) {
     let public = functions(items).filter(|function| missing_pub(&function.vis).is_none());
     for function in public.filter(|function| is_typo_of(&function.sig.ident.to_string(), "on_connection_close")) {
         let name = &function.sig.ident;
-        problems
-            .add_at(name.span(), format!("`{name}` means nothing to the server; did you mean `on_connection_close`?"));
+        problems.add_at(name.span(), format!("the server does not call `{name}`; did you mean `on_connection_close`?"));
     }
 }
 
-/// What goes for both: public, an ordinary function, nothing for the caller to choose, `expected` arguments.
+/// Reports violations of the rules for both functions: public, without qualifiers and generics, with `expected` parameters.
 fn check_form(function: &ItemFn, expected: usize, form: &str, problems: &mut Problems<'_>) {
     let signature = &function.sig;
     let name = &signature.ident;
-    let place = name.span();
+    let span = name.span();
     if let Some(advice) = missing_pub(&function.vis) {
-        problems.add_at(place, format!("`{name}` is private; {advice}"));
+        problems.add_at(span, format!("`{name}` is private; {advice}"));
     }
-    for (qualifier, is_there) in [
+    for (qualifier, is_present) in [
         ("const", signature.constness.is_some()),
         ("unsafe", signature.unsafety.is_some()),
         ("extern", signature.abi.is_some()),
     ] {
-        if is_there {
-            problems
-                .add_at(place, format!("`{name}` is `{qualifier}`, and the server calls ordinary functions; {form}"));
+        if is_present {
+            problems.add_at(span, format!("`{name}` must not be `{qualifier}`; {form}"));
         }
     }
     let is_generic = signature.generics.params.iter().any(|parameter| !matches!(parameter, GenericParam::Lifetime(_)));
-    if is_generic || arguments(function).iter().any(|argument| matches!(argument, Type::ImplTrait(_))) {
-        problems.add_at(place, format!("`{name}` is generic, and nothing would choose its types; {form}"));
+    if is_generic || parameter_types(function).iter().any(|argument| matches!(argument, Type::ImplTrait(_))) {
+        problems.add_at(span, format!("`{name}` must not be generic; {form}"));
     }
     if let Some(FnArg::Receiver(receiver)) = signature.inputs.first() {
-        problems.add_at(
-            receiver.self_token.span,
-            format!("`{name}` takes `self`, and it is not a function of a type; {form}"),
-        );
+        problems.add_at(receiver.self_token.span, format!("`{name}` must not take `self`; {form}"));
     } else if signature.inputs.len() != expected {
         let count = signature.inputs.len();
-        let arguments = if count == 1 { "argument" } else { "arguments" };
-        problems.add_at(place, format!("`{name}` takes {count} {arguments}, not {expected}; {form}"));
+        let parameters = if expected == 1 { "parameter" } else { "parameters" };
+        problems.add_at(span, format!("`{name}` must take {expected} {parameters}, not {count}; {form}"));
     }
 }
 
-fn arguments(function: &ItemFn) -> Vec<&Type> {
+fn parameter_types(function: &ItemFn) -> Vec<&Type> {
     let inputs = function.sig.inputs.iter();
     let typed = inputs.filter_map(|argument| match argument {
         FnArg::Typed(typed) => Some(&*typed.ty),
@@ -146,8 +144,9 @@ fn returns_future(function: &ItemFn) -> bool {
     })
 }
 
-/// Whether a type says that it borrows. One that does and does not say so (`Params` for `Params<'_>`) is left to rustc.
-fn borrows(written: &Type) -> bool {
+/// Returns `true` if a type contains a reference or a lifetime. A type with an elided lifetime (`Params` for `Params<'_>`) is left to
+/// rustc.
+fn borrows(params: &Type) -> bool {
     struct Borrows(bool);
 
     impl Visit<'_> for Borrows {
@@ -161,6 +160,6 @@ fn borrows(written: &Type) -> bool {
     }
 
     let mut borrows = Borrows(false);
-    visit::visit_type(&mut borrows, written);
+    visit::visit_type(&mut borrows, params);
     borrows.0
 }

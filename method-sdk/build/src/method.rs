@@ -1,23 +1,22 @@
-//! One file: from its text to the method it is, or to all that is wrong with it.
+//! One file: its text to a method, or to the errors in it.
 
 use std::path::PathBuf;
 
 use syn::{AttrStyle, Attribute, Expr, ExprLit, Lit, Meta};
 
-use crate::Problem;
 use crate::attributes::{self, Attributes};
 use crate::function::{Invoke, read_hook, read_invoke};
-use crate::problem::Problems;
+use crate::problem::{Problem, Problems};
 use crate::walk::Module;
 
-/// A method, as its file declares it.
+/// A method as its file declares it.
 #[derive(Debug, Clone)]
 pub struct Method {
-    /// Its name, such as `account.login`.
+    /// The name, such as `account.login`.
     pub name: String,
-    /// Its file from the tree's own folder on, such as `methods/account/login.rs`.
+    /// The file, from the tree's root folder on, such as `methods/account/login.rs`.
     pub file: PathBuf,
-    /// The file's `//!` text.
+    /// The `//!` text of the file.
     pub description: String,
     pub(crate) segments: Vec<String>,
     pub(crate) attributes: Attributes,
@@ -25,9 +24,9 @@ pub struct Method {
     pub(crate) has_hook: bool,
 }
 
-/// Reads a file's `text`, or why there is none.
+/// Reads the method of a file with this text, or with this error when it was read.
 pub(crate) fn read(module: &Module, text: Result<&str, &String>) -> Result<Method, Vec<Problem>> {
-    let mut problems = Problems::of(&module.file);
+    let mut problems = Problems::new(&module.file);
     let mut method = Method {
         name: module.segments.join("."),
         file: module.file.clone(),
@@ -38,15 +37,15 @@ pub(crate) fn read(module: &Module, text: Result<&str, &String>) -> Result<Metho
         has_hook: false,
     };
     match text {
-        // A file that is no Rust is a method like most, so that rustc comes to it and says why.
+        // A file that is not valid Rust becomes a method of the most common form, so that rustc compiles it and reports the error.
         Ok(text) => {
             if let Ok(syntax) = syn::parse_file(text) {
                 method.analyze(&syntax, &mut problems);
             }
         }
-        Err(error) => problems.add(format!("it cannot be read: {error}")),
+        Err(error) => problems.add(format!("cannot read the file: {error}")),
     }
-    // Nothing of the syntax is left, and the text would be kept as long as the thread runs.
+    // The syntax tree is dropped; without this call its text would be kept for as long as the thread runs.
     proc_macro2::extra::invalidate_current_thread_spans();
     let problems = problems.into_vec();
     if problems.is_empty() { Ok(method) } else { Err(problems) }

@@ -1,10 +1,12 @@
-//! What a method, and so its file and the folders above it, may be called.
+//! The rules for the name of a method, and so for its file and folders.
 
-/// Longest name of a method, dots included.
+use thiserror::Error;
+
+/// The maximum length of a method name, dots included.
 const MAX_NAME_BYTES: usize = 128;
 
-/// Strict and reserved keywords of all editions, without `Self`, which is illegal for its capital letter.
-/// From the Rust Reference, "Keywords"; the weak ones (`union`, `safe`, `raw`, ..) can name a module.
+/// The strict and reserved keywords of all editions (Rust Reference, "Keywords"), without `Self`, whose capital letter is not valid
+/// anyway. Weak keywords (`union`, `safe`, `raw`, ..) can name a module.
 const KEYWORDS: [&str; 51] = [
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else",
     "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod",
@@ -12,75 +14,104 @@ const KEYWORDS: [&str; 51] = [
     "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
 ];
 
-/// Files that Cargo and rustc give a meaning of their own; `mod` is a keyword already.
+/// Files that have a special meaning for Cargo or rustc; `mod` is a keyword already.
 const RESERVED_FILE_STEMS: [&str; 2] = ["lib", "main"];
 
-/// URLs that the server answers itself.
+/// The URLs of the server itself.
 const RESERVED_PATHS: [&str; 2] = ["livez", "readyz"];
 
-/// Says what is wrong with `name` as the name of a method, such as `account.login`.
+/// The reason why a name is not valid for a method, or for a file or folder of one.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum NameError {
+    /// A part of the name is empty.
+    #[error("a method name is words joined by dots, such as `account.login`")]
+    EmptySegment,
+    /// A part of the name begins with `_`.
+    #[error("`{0}` begins with `_`, which marks shared code instead of a method")]
+    SharedCode(String),
+    /// A part of the name is a keyword of Rust.
+    #[error("`{0}` is a Rust keyword and cannot be part of a method name")]
+    Keyword(String),
+    /// A file or folder is named `_`.
+    #[error("`_` is not a valid module name")]
+    Underscore,
+    /// The name of a file or folder contains a dot.
+    #[error("`{0}` contains a dot, and a dot in a method name is a folder")]
+    Dot(String),
+    /// A part of the name contains other characters, or does not begin with a letter.
+    #[error("the name `{0}` must begin with a letter and contain only a-z, 0-9 and `_`")]
+    Characters(String),
+    /// The method's URL is one of the server's own.
+    #[error("`/{0}` is a URL of the server itself and cannot be a method")]
+    ReservedPath(String),
+    /// Cargo or rustc give the file a meaning of their own.
+    #[error("`{0}.rs` has a special meaning in Rust and cannot be a method")]
+    ReservedFile(String),
+    /// The name is longer than 128 bytes.
+    #[error("the name has {0} bytes; the maximum is {MAX_NAME_BYTES}")]
+    TooLong(usize),
+}
+
+impl NameError {
+    /// Returns a valid name that is similar to the part that is not, with a slash if it is a file in a folder.
+    pub fn suggestion(&self) -> Option<String> {
+        match self {
+            Self::Dot(segment) | Self::Characters(segment) => suggestion(segment),
+            _ => None,
+        }
+    }
+}
+
+/// Verifies that `name` is valid for a method, such as `account.login`.
 ///
-/// It is 1 to 128 bytes: words of `a-z`, `0-9` and `_` that begin with a letter and are no keyword of Rust, joined by dots.
+/// A valid name is 1 to 128 bytes: words of `a-z`, `0-9` and `_` that begin with a letter and are no keyword of Rust, joined by dots.
 ///
 /// # Errors
-/// A message for whoever chose the name.
+/// Returns the first rule that the name violates.
 ///
 /// ```
 /// assert!(method_build::check_name("account.login").is_ok());
-/// let wrong = method_build::check_name("account.log-in").unwrap_err();
-/// assert_eq!(wrong, "`log-in` is not made of a-z, 0-9 and `_` alone, beginning with a letter; `log_in` would do");
+/// let error = method_build::check_name("account.log-in").unwrap_err();
+/// assert_eq!(error.to_string(), "the name `log-in` must begin with a letter and contain only a-z, 0-9 and `_`");
+/// assert_eq!(error.suggestion().unwrap(), "log_in");
 /// ```
-pub fn check_name(name: &str) -> Result<(), String> {
+pub fn check_name(name: &str) -> Result<(), NameError> {
     let segments: Vec<String> = name.split('.').map(str::to_owned).collect();
     for segment in &segments {
         if segment.is_empty() {
-            return Err(format!("`{name}` is not words joined by dots, such as `account.login`"));
+            return Err(NameError::EmptySegment);
         }
         if segment.starts_with('_') {
-            return Err(format!("`{segment}` begins with `_`, and so is shared code and not a method"));
+            return Err(NameError::SharedCode(segment.clone()));
         }
-        check_segment(segment).map_err(|fault| match fault.instead {
-            Some(instead) => format!("{}; `{instead}` would do", fault.what),
-            None => fault.what,
-        })?;
+        check_segment(segment)?;
     }
     check_whole(&segments)
 }
 
-/// What is wrong with the name of one file or folder.
-pub(crate) struct NameError {
-    pub(crate) what: String,
-    /// What it was probably meant to be; with a slash if that is a file in a folder.
-    pub(crate) instead: Option<String>,
-}
-
-/// Checks one part of a name: that of a folder, or that of a file without its `.rs`. Those that begin with `_` are legal here.
+/// Verifies the name of a folder, or that of a file without its `.rs`. A name that begins with `_` is valid here.
 pub(crate) fn check_segment(segment: &str) -> Result<(), NameError> {
-    let what = if is_keyword(segment) {
-        format!("`{segment}` is a Rust keyword and cannot be part of a method's name")
+    if is_keyword(segment) {
+        Err(NameError::Keyword(segment.to_owned()))
     } else if segment == "_" {
-        "`_` alone cannot be the name of a module".to_owned()
+        Err(NameError::Underscore)
     } else if segment.contains('.') {
-        format!("`{segment}` holds a dot, and a dot in a method's name is a folder")
+        Err(NameError::Dot(segment.to_owned()))
     } else if !is_word(segment) {
-        format!("`{segment}` is not made of a-z, 0-9 and `_` alone, beginning with a letter")
+        Err(NameError::Characters(segment.to_owned()))
     } else {
-        return Ok(());
-    };
-    Err(NameError { what, instead: suggestion(segment) })
+        Ok(())
+    }
 }
 
-/// Checks what depends on more than one part: the last of them, the only one, the length of all.
-pub(crate) fn check_whole(segments: &[String]) -> Result<(), String> {
+/// Verifies the rules for the name as a whole: its length, and the names that are reserved.
+pub(crate) fn check_whole(segments: &[String]) -> Result<(), NameError> {
     let bytes = segments.join(".").len();
     match segments {
-        [only] if RESERVED_PATHS.contains(&only.as_str()) => {
-            Err(format!("`/{only}` is the server's own URL and cannot be a method"))
-        }
-        [.., last] if RESERVED_FILE_STEMS.contains(&last.as_str()) => {
-            Err(format!("`{last}.rs` means something else to Rust and cannot be a method"))
-        }
-        _ if bytes > MAX_NAME_BYTES => Err(format!("the name has {bytes} bytes, and {MAX_NAME_BYTES} are allowed")),
+        [name] if RESERVED_PATHS.contains(&name.as_str()) => Err(NameError::ReservedPath(name.clone())),
+        [.., last] if RESERVED_FILE_STEMS.contains(&last.as_str()) => Err(NameError::ReservedFile(last.clone())),
+        _ if bytes > MAX_NAME_BYTES => Err(NameError::TooLong(bytes)),
         _ => Ok(()),
     }
 }
@@ -94,42 +125,28 @@ fn is_word(segment: &str) -> bool {
         && segment.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
 }
 
-/// `my-method`, `myMethod` and `My Method` are `my_method`, and `a.b` is `a/b`, as far as that is legal.
+/// Turns `my-method`, `myMethod` and `My Method` into `my_method`, and `a.b` into `a/b`. Returns `None` if the result is not valid.
 fn suggestion(segment: &str) -> Option<String> {
-    let mut instead = String::new();
+    let mut name = String::new();
     let mut previous = ' ';
     for character in segment.chars() {
         if character.is_ascii_uppercase() && previous.is_ascii_lowercase() {
-            instead.push('_');
+            name.push('_');
         }
-        instead.push(match character {
+        name.push(match character {
             '-' | ' ' => '_',
             '.' => '/',
             _ => character.to_ascii_lowercase(),
         });
         previous = character;
     }
-    let legal = |part: &str| is_word(part) && part != "_" && !is_keyword(part);
-    (instead != segment && instead.split('/').all(legal)).then_some(instead)
+    let is_valid = |part: &str| is_word(part) && part != "_" && !is_keyword(part);
+    (name != segment && name.split('/').all(is_valid)).then_some(name)
 }
 
-/// Whether `word` is `meant` misspelt: other capitals, or one or two letters wrong, fewer if it is short.
-pub(crate) fn is_typo_of(word: &str, meant: &str) -> bool {
-    let allowed = (meant.len() / 3).min(2);
-    word != meant && distance(&word.to_ascii_uppercase(), &meant.to_ascii_uppercase()) <= allowed
-}
-
-/// Letters to change, insert or leave out to make `one` of `other` (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.bytes().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, b) in other.bytes().enumerate() {
-            let replaced = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
+/// Returns `true` if `word` is probably a typo of `name`: the same letters in another case, or up to two other letters, fewer if the
+/// name is short.
+pub(crate) fn is_typo_of(word: &str, name: &str) -> bool {
+    let max_distance = (name.len() / 3).min(2);
+    word != name && strsim::levenshtein(&word.to_ascii_uppercase(), &name.to_ascii_uppercase()) <= max_distance
 }

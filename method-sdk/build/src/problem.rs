@@ -1,11 +1,11 @@
-//! What is wrong with a tree, as values: `build.rs` tells Cargo, development mode tells the terminal.
+//! Errors in a tree as values, for Cargo or for the terminal of development mode.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use proc_macro2::Span;
 
-/// One thing that is wrong with one file or folder.
+/// An error in a file or folder of the tree.
 ///
 /// ```
 /// let problem = method_build::Problem {
@@ -17,11 +17,11 @@ use proc_macro2::Span;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
-    /// Where, beginning with the name of the tree's own folder.
+    /// The path, from the tree's root folder on, such as `methods/greet.rs`.
     pub file: PathBuf,
-    /// On which line, the first being 1, if it is on one.
+    /// The line, counted from 1; `None` if the error concerns the whole file.
     pub line: Option<usize>,
-    /// What, and what to do about it.
+    /// The error, and what to write instead.
     pub message: String,
 }
 
@@ -35,23 +35,23 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The problems of one file, as they are found.
+/// The errors in one file.
 pub(crate) struct Problems<'a> {
     file: &'a Path,
-    found: Vec<Problem>,
+    problems: Vec<Problem>,
 }
 
 impl<'a> Problems<'a> {
-    pub(crate) fn of(file: &'a Path) -> Self {
-        Problems { file, found: Vec::new() }
+    pub(crate) fn new(file: &'a Path) -> Self {
+        Problems { file, problems: Vec::new() }
     }
 
     pub(crate) fn add(&mut self, message: impl Into<String>) {
         self.push(None, message.into());
     }
 
-    pub(crate) fn add_at(&mut self, place: Span, message: impl Into<String>) {
-        self.add_on_line(place.start().line, message);
+    pub(crate) fn add_at(&mut self, span: Span, message: impl Into<String>) {
+        self.add_on_line(span.start().line, message);
     }
 
     pub(crate) fn add_on_line(&mut self, line: usize, message: impl Into<String>) {
@@ -59,10 +59,10 @@ impl<'a> Problems<'a> {
     }
 
     pub(crate) fn into_vec(self) -> Vec<Problem> {
-        self.found
+        self.problems
     }
 
     fn push(&mut self, line: Option<usize>, message: String) {
-        self.found.push(Problem { file: self.file.to_owned(), line, message });
+        self.problems.push(Problem { file: self.file.to_owned(), line, message });
     }
 }

@@ -1,52 +1,51 @@
-//! What one file refers to of the others: the paths in it that begin with `crate` or `super`, and the files it includes; and what it may
-//! add to others.
+//! The references of a file to others: paths that begin with `crate` or `super`, included files, and trait implementations.
 //!
-//! Read from the tokens and not from the syntax, so that what stands in a macro's arguments counts too. What cannot be told apart is
-//! taken for more than it is: a part of a tree that is compiled by itself may hold too much, and must not hold too little.
+//! They are read from the tokens instead of the syntax tree, so that the arguments of macros count too. An ambiguous token counts as a
+//! reference: a part of a tree that is compiled by itself may contain too many files, and must not contain too few.
 
 use std::str::FromStr;
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use syn::LitStr;
 
-/// One reference.
+/// A reference to another file, or to the environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reference {
     /// A path from the root of the crate.
     Crate(Vec<String>),
-    /// A path from a module above: 1 is the folder that the file is in.
+    /// A path from a parent module, and its distance: 1 is the folder of the file.
     Super(usize, Vec<String>),
-    /// A file that `include_str!` and its like read, relative to the folder.
+    /// A file that `include!`, `include_str!` or `include_bytes!` reads, relative to the folder.
     Include(String),
-    /// Something of the environment that is there only when it is compiled.
+    /// An input that is known only during compilation, such as an environment variable.
     Environment,
-    /// A trait is implemented, maybe for a type of another file.
+    /// The implementation of a trait, possibly for a type of another file.
     Implementation,
 }
 
-/// The references of a file with this text; none if it is no Rust.
+/// Returns the references of a file with this text, or none if it is not valid Rust.
 pub(crate) fn read(text: &str) -> Vec<Reference> {
-    let mut found = Vec::new();
+    let mut references = Vec::new();
     if let Ok(tokens) = TokenStream::from_str(text) {
-        scan(tokens, 0, &mut found);
+        scan(tokens, 0, &mut references);
     }
-    found
+    references
 }
 
-/// Looks through tokens that stand `depth` inline modules deep.
-fn scan(tokens: TokenStream, depth: usize, found: &mut Vec<Reference>) {
+/// Collects the references in tokens at a depth of `depth` inline modules.
+fn scan(tokens: TokenStream, depth: usize, references: &mut Vec<Reference>) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let mut at = 0;
     while let Some(token) = tokens.get(at) {
         match token {
             TokenTree::Ident(word) if *word == "crate" || *word == "super" => {
                 let start = if *word == "crate" { Start::Crate } else { Start::Super(1) };
-                at = path(&tokens, at + 1, Path { start, segments: Vec::new(), depth }, found);
+                at = path(&tokens, at + 1, Path { start, segments: Vec::new(), depth }, references);
                 continue;
             }
             TokenTree::Ident(word) if *word == "mod" => {
                 if let Some(inner) = group(tokens.get(at + 2), Delimiter::Brace) {
-                    scan(inner, depth + 1, found);
+                    scan(inner, depth + 1, references);
                     at += 3;
                     continue;
                 }
@@ -54,14 +53,16 @@ fn scan(tokens: TokenStream, depth: usize, found: &mut Vec<Reference>) {
             TokenTree::Ident(word) if ["include", "include_str", "include_bytes"].iter().any(|name| word == name) => {
                 if let Some(TokenTree::Group(arguments)) = tokens.get(at + 2) {
                     let file = syn::parse2::<LitStr>(arguments.stream());
-                    found.push(file.map_or(Reference::Environment, |file| Reference::Include(file.value())));
+                    references.push(file.map_or(Reference::Environment, |file| Reference::Include(file.value())));
                 }
             }
             TokenTree::Ident(word) if *word == "env" || *word == "option_env" => {
-                // What Cargo sets is known.
-                let is_of_cargo = |arguments: &TokenStream| arguments.to_string().starts_with("\"CARGO_");
-                if group(tokens.get(at + 2), Delimiter::Parenthesis).is_some_and(|arguments| !is_of_cargo(&arguments)) {
-                    found.push(Reference::Environment);
+                // The variables that Cargo sets are known.
+                let is_cargo_variable = |arguments: &TokenStream| arguments.to_string().starts_with("\"CARGO_");
+                if group(tokens.get(at + 2), Delimiter::Parenthesis)
+                    .is_some_and(|arguments| !is_cargo_variable(&arguments))
+                {
+                    references.push(Reference::Environment);
                 }
             }
             TokenTree::Ident(word) if *word == "impl" => {
@@ -71,10 +72,10 @@ fn scan(tokens: TokenStream, depth: usize, found: &mut Vec<Reference>) {
                     .take_while(is_head)
                     .any(|token| matches!(token, TokenTree::Ident(word) if *word == "for"))
                 {
-                    found.push(Reference::Implementation);
+                    references.push(Reference::Implementation);
                 }
             }
-            TokenTree::Group(inner) => scan(inner.stream(), depth, found),
+            TokenTree::Group(inner) => scan(inner.stream(), depth, references),
             _ => {}
         }
         at += 1;
@@ -87,7 +88,7 @@ enum Start {
     Super(usize),
 }
 
-/// A path as far as it has been read.
+/// The part of a path that has been read.
 #[derive(Clone)]
 struct Path {
     start: Start,
@@ -95,23 +96,23 @@ struct Path {
     depth: usize,
 }
 
-/// Reads the rest of a path that goes on at `at`, and says where it ends. `{..}` makes it several.
-fn path(tokens: &[TokenTree], mut at: usize, mut so_far: Path, found: &mut Vec<Reference>) -> usize {
+/// Reads the rest of a path from index `at` on, and returns the index of its end. A path with `{..}` is several.
+fn path(tokens: &[TokenTree], mut at: usize, mut prefix: Path, references: &mut Vec<Reference>) -> usize {
     while is_colon(tokens.get(at)) && is_colon(tokens.get(at + 1)) {
         match tokens.get(at + 2) {
-            Some(TokenTree::Ident(word)) => so_far.push(&word.to_string()),
+            Some(TokenTree::Ident(word)) => prefix.push(&word.to_string()),
             Some(TokenTree::Group(branches)) if branches.delimiter() == Delimiter::Brace => {
                 let branches: Vec<TokenTree> = branches.stream().into_iter().collect();
                 for branch in branches.split(is_comma) {
-                    let mut path_of_branch = so_far.clone();
+                    let mut branch_path = prefix.clone();
                     if let Some(TokenTree::Ident(word)) = branch.first() {
-                        path_of_branch.push(&word.to_string());
+                        branch_path.push(&word.to_string());
                     }
-                    path(branch, 1, path_of_branch, found);
+                    path(branch, 1, branch_path, references);
                 }
                 return at + 3;
             }
-            // A glob: everything there.
+            // A glob refers to the whole module.
             _ => {
                 at += 2;
                 break;
@@ -119,7 +120,7 @@ fn path(tokens: &[TokenTree], mut at: usize, mut so_far: Path, found: &mut Vec<R
         }
         at += 3;
     }
-    found.extend(so_far.reference());
+    references.extend(prefix.reference());
     at
 }
 
@@ -132,7 +133,7 @@ impl Path {
         }
     }
 
-    /// `None` if it does not leave the file.
+    /// Returns the reference, or `None` if the path stays within the file.
     fn reference(self) -> Option<Reference> {
         match self.start {
             Start::Crate => Some(Reference::Crate(self.segments)),
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_found_wherever_they_stand() {
+    fn paths_are_found_in_every_position() {
         for (text, expected) in [
             ("fn f() { super::login::invoke() }", vec![Super(1, words("login::invoke"))]),
             ("use crate::account::create;", vec![Crate(words("account::create"))]),
@@ -191,13 +192,13 @@ mod tests {
     }
 
     #[test]
-    fn a_module_within_the_file_is_not_outside_it() {
+    fn a_path_to_an_inline_module_is_no_reference() {
         assert_eq!(read("#[cfg(test)] mod tests { use super::*; }"), []);
         assert_eq!(read("mod tests { use super::super::login; }"), [Super(1, words("login"))]);
     }
 
     #[test]
-    fn what_is_no_rust_refers_to_nothing() {
+    fn text_that_is_not_rust_has_no_references() {
         assert_eq!(read("fn ( {"), []);
     }
 }

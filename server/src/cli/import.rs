@@ -4,8 +4,8 @@ use method_sdk::code;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
+use super::output::warn;
 use crate::account::AccountService;
-use crate::runtime::warn;
 use crate::store::StoreError;
 
 /// The number of accounts between two progress messages.

@@ -39,8 +39,9 @@ use tokio::sync::oneshot;
 use crate::account::password::Passwords;
 use crate::call::live_methods::LiveMethods;
 use crate::call::methods::MethodTable;
+use crate::cli::output::{exit_at_second_signal, exit_failure, exit_usage};
 use crate::config::{Config, Dev, LogFormat};
-use crate::runtime::{self, BoundListener, block_on, exit_failure, exit_usage};
+use crate::runtime::{self, BoundListener, RuntimeError, block_on};
 use crate::server::static_table;
 use crate::{Server, StartError, log};
 
@@ -72,8 +73,8 @@ enum DevError {
     Tool(#[from] ToolError),
     #[error(transparent)]
     Start(#[from] StartError),
-    #[error("{0}")]
-    Listen(String),
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
     #[error(transparent)]
     System(#[from] io::Error),
 }
@@ -106,9 +107,7 @@ pub(crate) fn run(methods: Methods, config: Config, options: &Dev) -> ExitCode {
     }
     let terminal = DevTerminal::new(writer, palette);
     runtime::raise_descriptor_limit();
-    let exit = block_on(async {
-        serve(methods, development, config, terminal, options).await.map_err(|error| error.to_string())
-    });
+    let exit = block_on(serve(methods, development, config, terminal, options)).map_err(DevError::from).flatten();
     drop(guard);
     match exit {
         Ok(DevExit::Stopped) => ExitCode::SUCCESS,
@@ -116,7 +115,7 @@ pub(crate) fn run(methods: Methods, config: Config, options: &Dev) -> ExitCode {
             let Err(error) = restart::exec_replacement(&application, &listener);
             exit_failure(&error.to_string())
         }
-        Err(error) => exit_failure(&error),
+        Err(error) => exit_failure(&error.to_string()),
     }
 }
 
@@ -150,7 +149,7 @@ async fn serve(
     let server = Server::with_methods(table, config.clone(), Passwords::params(), access_log).await?;
     // The socket stays open when the server ends, for its replacement.
     let server = server.with_inherited_listener();
-    let BoundListener { listener, .. } = runtime::listen(&config).await.map_err(DevError::Listen)?;
+    let BoundListener { listener, .. } = runtime::listen(&config).await?;
     let address = listener.local_addr()?;
     check_address(address.ip(), options)?;
     let listener = listener.into_std()?;
@@ -172,7 +171,7 @@ async fn serve(
     let (sender, restart) = oneshot::channel();
     std::thread::spawn(move || dev_loop.run(sender));
 
-    let signal = runtime::shutdown_signal()?;
+    let signal = runtime::shutdown_signal(exit_at_second_signal)?;
     let mut is_restart = false;
     let shutdown = async {
         tokio::select! {

@@ -1,4 +1,4 @@
-//! `generate`, as Cargo runs it: a process with two variables set.
+//! `generate` in a process with the variables that Cargo sets.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use crate::{ASYNC, folder};
 
-/// Not a test by itself: what the tests below run in a process of its own, because it ends the process.
+/// The process of the tests below, because `generate` ends its process.
 #[test]
 #[ignore = "run by the other tests"]
 fn build_script() {
@@ -22,9 +22,9 @@ fn run(folder: &Path) -> Output {
         .unwrap()
 }
 
-fn told(output: &Output, instruction: &str) -> Vec<String> {
+fn instructions(output: &Output, instruction: &str) -> Vec<String> {
     let text = String::from_utf8_lossy(&output.stdout);
-    // The test harness may have begun the line.
+    // The test harness may have written the start of the line.
     text.lines().filter_map(|line| Some(line.split_once(instruction)?.1.to_owned())).collect()
 }
 
@@ -35,37 +35,37 @@ fn it_writes_the_source_and_watches_every_folder_and_file() {
     assert!(output.status.success(), "{output:?}");
     let source = fs::read_to_string(folder.path().join("methods.rs")).unwrap();
     assert_eq!(source, method_build::read(&folder.path().join("methods")).unwrap().source(None));
-    let mut watched = told(&output, "cargo::rerun-if-changed=");
+    let mut watched = instructions(&output, "cargo::rerun-if-changed=");
     watched.sort();
     let expected = ["", "/account", "/account/login.rs", "/greet.rs", "/pages", "/pages/x.html"];
     assert_eq!(watched, expected.map(|path| format!("{}/methods{path}", folder.path().display())));
 }
 
 #[test]
-fn it_tells_cargo_every_problem_and_fails() {
+fn it_reports_every_error_to_cargo_and_fails() {
     let folder = folder(&[("b.rs", "\nfn invoke(h: &mut H, p: P) -> R { a() }"), ("a-b.rs", ASYNC)]);
     let output = run(folder.path());
     assert_eq!(output.status.code(), Some(1));
-    let errors = told(&output, "cargo::error=");
+    let errors = instructions(&output, "cargo::error=");
     assert_eq!(errors.len(), 2, "{errors:?}");
-    assert!(errors[0].starts_with("methods/a-b.rs: `a-b` is not made of"));
+    assert!(errors[0].starts_with("methods/a-b.rs: the name `a-b` must begin with a letter"));
     assert_eq!(errors[1], "methods/b.rs:2: `invoke` is private; write `pub` before it");
-    assert!(!told(&output, "cargo::rerun-if-changed=").is_empty());
+    assert!(!instructions(&output, "cargo::rerun-if-changed=").is_empty());
     assert!(!folder.path().join("methods.rs").exists());
 }
 
 #[test]
-fn it_watches_for_a_folder_that_is_not_there_yet() {
+fn it_watches_a_folder_that_does_not_exist_yet() {
     let empty = tempfile::tempdir().unwrap();
     let output = run(empty.path());
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(told(&output, "cargo::rerun-if-changed="), [empty.path().join("methods").to_str().unwrap()]);
-    assert_eq!(told(&output, "cargo::error=").len(), 1);
+    assert_eq!(instructions(&output, "cargo::rerun-if-changed="), [empty.path().join("methods").to_str().unwrap()]);
+    assert_eq!(instructions(&output, "cargo::error=").len(), 1);
 }
 
 #[cfg(unix)]
 #[test]
-fn a_line_break_in_a_name_is_no_instruction() {
+fn a_line_break_in_a_name_is_not_an_instruction() {
     let folder = folder(&[("a\ncargo::warning=x.rs", ASYNC)]);
     let output = run(folder.path());
     let text = String::from_utf8_lossy(&output.stdout);

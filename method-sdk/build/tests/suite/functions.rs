@@ -1,8 +1,8 @@
-//! What `invoke` and `on_connection_close` must look like.
+//! The form of `invoke` and `on_connection_close`.
 
 use crate::{ASYNC, HOOK, SYNC, tree, wrong};
 
-/// `methods/greet.rs` with this `invoke`, as the message after which the form is repeated.
+/// Returns the only error in `methods/greet.rs` with this text, up to the advice.
 fn only(text: &str) -> String {
     let found = wrong(text);
     assert_eq!(found.len(), 1, "{text}: {found:?}");
@@ -10,8 +10,8 @@ fn only(text: &str) -> String {
 }
 
 #[test]
-fn there_must_be_an_invoke() {
-    let message = " there is no `invoke`; a method is `pub async fn invoke(handler: &mut Handler, params: Params) -> Result<Answer>`, or the same without `async`";
+fn invoke_is_required() {
+    let message = " the function `invoke` is missing; write `pub async fn invoke(handler: &mut Handler, params: Params) -> Result<Answer>`, with or without `async`";
     assert_eq!(wrong(""), [message]);
     assert_eq!(wrong("pub struct Params;\nimpl Params { pub fn invoke() {} }"), [message]);
 }
@@ -26,22 +26,19 @@ fn invoke_must_be_public() {
 }
 
 #[test]
-fn invoke_takes_two_arguments() {
+fn invoke_takes_two_parameters() {
     assert_eq!(
         wrong("//! Text.\n\npub async fn invoke(handler: &mut Handler) -> Result<()> { a() }"),
         [
-            "3: `invoke` takes 1 argument, not 2; a method is `pub async fn invoke(handler: &mut Handler, params: Params) -> Result<Answer>`, or the same without `async`"
+            "3: `invoke` must take 2 parameters, not 1; write `pub async fn invoke(handler: &mut Handler, params: Params) -> Result<Answer>`, with or without `async`"
         ]
     );
-    assert_eq!(only("pub fn invoke() -> R { a() }"), "1: `invoke` takes 0 arguments, not 2");
-    assert_eq!(only("pub fn invoke(h: &mut H, p: P, q: Q) -> R { a() }"), "1: `invoke` takes 3 arguments, not 2");
-    assert_eq!(
-        only("pub fn invoke(&self, p: P) -> R { a() }"),
-        "1: `invoke` takes `self`, and it is not a function of a type"
-    );
+    assert_eq!(only("pub fn invoke() -> R { a() }"), "1: `invoke` must take 2 parameters, not 0");
+    assert_eq!(only("pub fn invoke(h: &mut H, p: P, q: Q) -> R { a() }"), "1: `invoke` must take 2 parameters, not 3");
+    assert_eq!(only("pub fn invoke(&self, p: P) -> R { a() }"), "1: `invoke` must not take `self`");
     assert_eq!(
         only("pub fn invoke(h: Handler, p: P) -> R { a() }"),
-        "1: the first argument of `invoke` is not `handler: &mut Handler`"
+        "1: the first parameter of `invoke` must be `handler: &mut Handler`"
     );
 }
 
@@ -49,9 +46,9 @@ fn invoke_takes_two_arguments() {
 fn invoke_is_an_ordinary_function() {
     for qualifier in ["const", "unsafe", "extern"] {
         let found = only(&format!("pub {qualifier} fn invoke(h: &mut H, p: P) -> R {{ a() }}"));
-        assert_eq!(found, format!("1: `invoke` is `{qualifier}`, and the server calls ordinary functions"));
+        assert_eq!(found, format!("1: `invoke` must not be `{qualifier}`"));
     }
-    let generic = "1: `invoke` is generic, and nothing would choose its types";
+    let generic = "1: `invoke` must not be generic";
     assert_eq!(only("pub fn invoke<P>(h: &mut H, p: P) -> R { a() }"), generic);
     assert_eq!(only("pub fn invoke<const N: usize>(h: &mut H, p: [u8; N]) -> R { a() }"), generic);
     assert_eq!(only("pub fn invoke(h: &mut H, p: impl Read) -> R { a() }"), generic);
@@ -60,7 +57,8 @@ fn invoke_is_an_ordinary_function() {
 
 #[test]
 fn params_cannot_borrow() {
-    let message = "1: the params of `invoke` cannot borrow; make them own their data (`String` instead of `&str`)";
+    let message =
+        "1: the `params` of `invoke` cannot borrow; use types that own their data, such as `String` instead of `&str`";
     for params in ["&str", "&'static str", "Params<'_>", "Params<'a>", "Vec<Params<'_>>", "Option<(u8, &str)>"] {
         assert_eq!(
             wrong(&format!("pub async fn invoke(h: &mut H, p: {params}) -> R {{ a() }}")),
@@ -72,23 +70,23 @@ fn params_cannot_borrow() {
 }
 
 #[test]
-fn invoke_returns_something() {
-    assert_eq!(only("pub async fn invoke(h: &mut H, p: P) {}"), "1: `invoke` returns nothing, not a `Result`");
+fn invoke_returns_a_result() {
+    assert_eq!(only("pub async fn invoke(h: &mut H, p: P) {}"), "1: `invoke` must return a `Result`");
 }
 
 #[test]
-fn all_that_is_wrong_with_one_function_is_told() {
+fn every_error_in_a_function_is_reported() {
     assert_eq!(wrong("unsafe fn invoke<T>(p: &T) {}").len(), 5);
 }
 
 #[test]
-fn the_first_of_several_invokes_is_taken() {
+fn the_first_of_several_invokes_counts() {
     let source = tree(&[("greet.rs", &format!("#[cfg(unix)]\n{SYNC}#[cfg(not(unix))]\n{ASYNC}"))]).source(None);
     assert!(source.contains("g::Invoke::Sync(greet·)"));
 }
 
 #[test]
-fn async_is_seen_in_both_its_forms() {
+fn both_forms_of_async_are_recognized() {
     let future = "pub fn invoke(h: &mut H, p: P) -> impl Send + std::future::Future<Output = R> { a() }";
     for (text, kind) in [(ASYNC, "Async"), (SYNC, "Sync"), (future, "Async")] {
         assert!(tree(&[("greet.rs", text)]).source(None).contains(&format!("g::Invoke::{kind}(greet·)")), "{text}");
@@ -96,38 +94,38 @@ fn async_is_seen_in_both_its_forms() {
 }
 
 #[test]
-fn a_file_that_is_no_rust_is_left_to_rustc() {
+fn a_file_that_is_not_rust_is_left_to_rustc() {
     let source = tree(&[("greet.rs", "pub fn invoke(")]).source(None);
     assert!(source.contains("g::Invoke::Async(greet·)"));
 }
 
 #[test]
-fn a_file_that_is_no_text_is_a_problem() {
+fn a_file_that_is_not_text_is_an_error() {
     let folder = crate::folder(&[]);
     std::fs::write(folder.path().join("methods/greet.rs"), b"\xff\xfe").unwrap();
-    assert!(crate::problems_in(folder.path())[0].starts_with("methods/greet.rs: it cannot be read: "));
+    assert!(crate::problems_in(folder.path())[0].starts_with("methods/greet.rs: cannot read the file: "));
 }
 
 #[test]
-fn on_connection_close_must_be_as_the_server_calls_it() {
-    for (hook, says) in [
+fn on_connection_close_has_one_form() {
+    for (hook, expected) in [
         ("async fn on_connection_close(c: ClosedCall) {}", "is private"),
-        ("pub fn on_connection_close(c: ClosedCall) {}", "is not `async`"),
-        ("pub async fn on_connection_close() {}", "takes 0 arguments, not 1"),
-        ("pub async fn on_connection_close(h: &mut Handler, c: ClosedCall) {}", "takes 2 arguments, not 1"),
-        ("pub async fn on_connection_close(c: &ClosedCall) {}", "takes a reference"),
-        ("pub async fn on_connection_close(c: ClosedCall) -> Result<()> {}", "returns something"),
-        ("pub async unsafe fn on_connection_close(c: ClosedCall) {}", "is `unsafe`"),
+        ("pub fn on_connection_close(c: ClosedCall) {}", "must be `async`"),
+        ("pub async fn on_connection_close() {}", "must take 1 parameter, not 0"),
+        ("pub async fn on_connection_close(h: &mut Handler, c: ClosedCall) {}", "must take 1 parameter, not 2"),
+        ("pub async fn on_connection_close(c: &ClosedCall) {}", "must not take a reference"),
+        ("pub async fn on_connection_close(c: ClosedCall) -> Result<()> {}", "must return nothing"),
+        ("pub async unsafe fn on_connection_close(c: ClosedCall) {}", "must not be `unsafe`"),
     ] {
         let found = only(&format!("{ASYNC}{hook}"));
-        assert!(found.starts_with("2: `on_connection_close` ") && found.contains(says), "{hook}: {found}");
+        assert!(found.starts_with("2: `on_connection_close` ") && found.contains(expected), "{hook}: {found}");
     }
-    assert_eq!(only(&format!("{SYNC}{HOOK}")), "2: `on_connection_close` is for an `async` `invoke`");
+    assert_eq!(only(&format!("{SYNC}{HOOK}")), "2: `on_connection_close` requires an `async` `invoke`");
 }
 
 #[test]
-fn a_hook_with_a_misspelt_name_is_told() {
+fn a_hook_with_a_misspelt_name_is_reported() {
     let misspelt = HOOK.replace("close", "closed");
     let found = wrong(&format!("{ASYNC}{misspelt}"));
-    assert_eq!(found, ["2: `on_connection_closed` means nothing to the server; did you mean `on_connection_close`?"]);
+    assert_eq!(found, ["2: the server does not call `on_connection_closed`; did you mean `on_connection_close`?"]);
 }

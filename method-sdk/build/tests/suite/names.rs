@@ -1,4 +1,4 @@
-//! Which files are methods, and what they may be called.
+//! The files that are methods, and the names that are valid.
 
 use std::fs;
 
@@ -30,9 +30,9 @@ fn an_empty_tree_is_no_problem() {
 }
 
 #[test]
-fn a_missing_folder_is_to_be_made() {
+fn a_missing_folder_is_reported() {
     let empty = tempfile::tempdir().unwrap();
-    let expected = "methods: there is no such folder; make it, and in it a file for each method, such as `greet.rs`";
+    let expected = "methods: the folder does not exist; create it with one file per method, such as `greet.rs`";
     assert_eq!(problems_in(empty.path()), [expected]);
     fs::write(empty.path().join("methods"), "a file").unwrap();
     assert_eq!(problems_in(empty.path()), [expected]);
@@ -48,7 +48,7 @@ fn five_hundred_methods_are_read() {
 }
 
 #[test]
-fn what_is_no_rust_file_is_ignored() {
+fn files_that_are_not_rust_are_ignored() {
     let files = [
         ("notes.md", ""),
         ("Cargo.toml", ""),
@@ -63,7 +63,7 @@ fn what_is_no_rust_file_is_ignored() {
 }
 
 #[test]
-fn shared_code_is_no_method_and_its_content_is_not_checked() {
+fn shared_code_is_not_a_method_and_its_contents_are_not_checked() {
     let files = [
         ("_db.rs", "nonsense("),
         ("_lib/rows.rs", ""),
@@ -75,9 +75,9 @@ fn shared_code_is_no_method_and_its_content_is_not_checked() {
 }
 
 #[test]
-fn shared_code_needs_a_legal_name_too() {
-    assert_eq!(only_problem("_.rs"), "methods/_.rs: `_` alone cannot be the name of a module; rename the file");
-    assert!(only_problem("_/x.rs").starts_with("methods/_: `_` alone"));
+fn shared_code_needs_a_valid_name_too() {
+    assert_eq!(only_problem("_.rs"), "methods/_.rs: `_` is not a valid module name; rename the file");
+    assert!(only_problem("_/x.rs").starts_with("methods/_: `_` is not a valid module name"));
     assert!(only_problem("_Db.rs").ends_with("rename it to `_db.rs`"));
     assert!(only_problem("_db/my-rows.rs").ends_with("rename it to `my_rows.rs`"));
     assert!(only_problem("_db/type.rs").contains("is a Rust keyword"));
@@ -85,8 +85,8 @@ fn shared_code_needs_a_legal_name_too() {
 }
 
 #[test]
-fn a_keyword_is_no_name() {
-    let expected = "methods/move.rs: `move` is a Rust keyword and cannot be part of a method's name; rename the file";
+fn a_keyword_is_not_a_valid_name() {
+    let expected = "methods/move.rs: `move` is a Rust keyword and cannot be part of a method name; rename the file";
     assert_eq!(only_problem("move.rs"), expected);
     assert!(only_problem("type/x.rs").starts_with("methods/type: `type` is a Rust keyword"));
     assert!(only_problem("type/x.rs").ends_with("rename the folder"));
@@ -98,8 +98,8 @@ fn a_keyword_is_no_name() {
 }
 
 #[test]
-fn an_illegal_name_is_told_with_a_legal_one() {
-    let expected = "methods/my-method.rs: `my-method` is not made of a-z, 0-9 and `_` alone, beginning with a letter; rename it to `my_method.rs`";
+fn an_invalid_name_is_reported_with_a_valid_one() {
+    let expected = "methods/my-method.rs: the name `my-method` must begin with a letter and contain only a-z, 0-9 and `_`; rename it to `my_method.rs`";
     assert_eq!(only_problem("my-method.rs"), expected);
     assert!(only_problem("Greet.rs").ends_with("rename it to `greet.rs`"));
     assert!(only_problem("myMethod.rs").ends_with("rename it to `my_method.rs`"));
@@ -107,9 +107,9 @@ fn an_illegal_name_is_told_with_a_legal_one() {
     assert!(only_problem("My-Folder/x.rs").ends_with("rename it to `my_folder/`"));
     assert!(
         only_problem("a.b.rs")
-            .ends_with("`a.b` holds a dot, and a dot in a method's name is a folder; rename it to `a/b.rs`")
+            .ends_with("`a.b` contains a dot, and a dot in a method name is a folder; rename it to `a/b.rs`")
     );
-    assert!(only_problem("v1.rs/x.rs").starts_with("methods/v1.rs: `v1.rs` holds a dot"));
+    assert!(only_problem("v1.rs/x.rs").starts_with("methods/v1.rs: `v1.rs` contains a dot"));
     for hopeless in ["2fa.rs", "grüß.rs", "Move.rs", "a..b.rs", "a+b.rs"] {
         assert!(only_problem(hopeless).ends_with("rename the file"), "{hopeless}");
     }
@@ -117,12 +117,12 @@ fn an_illegal_name_is_told_with_a_legal_one() {
 
 #[cfg(unix)]
 #[test]
-fn a_name_that_is_not_utf_8_is_illegal() {
+fn a_name_that_is_not_utf_8_is_invalid() {
     use std::os::unix::ffi::OsStrExt;
 
     let folder = folder(&[]);
     let name = std::ffi::OsStr::from_bytes(b"gr\xff.rs");
-    // Some file systems refuse it themselves.
+    // Some file systems reject the name.
     if fs::write(folder.path().join("methods").join(name), ASYNC).is_ok() {
         let found = problems_in(folder.path());
         assert_eq!(found.len(), 1, "{found:?}");
@@ -131,31 +131,31 @@ fn a_name_that_is_not_utf_8_is_illegal() {
 }
 
 #[test]
-fn names_that_mean_something_else_are_refused() {
+fn reserved_names_are_rejected() {
     assert_eq!(
         only_problem("livez.rs"),
-        "methods/livez.rs: `/livez` is the server's own URL and cannot be a method; rename the file"
+        "methods/livez.rs: `/livez` is a URL of the server itself and cannot be a method; rename the file"
     );
-    assert!(only_problem("readyz.rs").contains("server's own URL"));
-    assert!(only_problem("a/main.rs").contains("`main.rs` means something else to Rust"));
-    assert!(only_problem("lib.rs").contains("`lib.rs` means something else to Rust"));
-    assert!(only_problem("_shared/lib.rs").contains("`lib.rs` means something else to Rust"));
+    assert!(only_problem("readyz.rs").contains("URL of the server itself"));
+    assert!(only_problem("a/main.rs").contains("`main.rs` has a special meaning in Rust"));
+    assert!(only_problem("lib.rs").contains("`lib.rs` has a special meaning in Rust"));
+    assert!(only_problem("_shared/lib.rs").contains("`lib.rs` has a special meaning in Rust"));
     assert_eq!(names(&[("probe/livez.rs", ASYNC), ("main/x.rs", ASYNC)]), ["main.x", "probe.livez"]);
 }
 
 #[test]
-fn a_file_beside_a_folder_of_its_name_is_refused() {
+fn a_file_beside_a_folder_of_the_same_name_is_rejected() {
     let found = problems(&[("account.rs", ASYNC), ("account/login.rs", ASYNC), ("_db.rs", ""), ("_db/x.rs", "")]);
-    let message = "there is a folder of the same name beside it, and a name is either a method or a folder of methods; rename one of them";
+    let message = "a folder beside the file has the same name, and a name is either a method or a folder of methods; rename one of the two";
     assert_eq!(found, [format!("methods/_db.rs: {message}"), format!("methods/account.rs: {message}")]);
 }
 
 #[test]
-fn a_name_has_128_bytes_at_most() {
+fn a_name_has_up_to_128_bytes() {
     let longest = format!("a/{}.rs", "b".repeat(126));
     assert_eq!(names(&[(&longest, ASYNC)])[0].len(), 128);
     let found = only_problem(&format!("a/{}.rs", "b".repeat(127)));
-    assert!(found.ends_with("the name has 129 bytes, and 128 are allowed; rename the file"), "{found}");
+    assert!(found.ends_with("the name has 129 bytes; the maximum is 128; rename the file"), "{found}");
 }
 
 #[cfg(unix)]
@@ -168,12 +168,12 @@ fn a_symbolic_link_is_not_followed() {
     symlink(&methods, methods.join("loop")).unwrap();
     assert_eq!(read(&methods).unwrap().methods().len(), 1);
     symlink(methods.join("greet.rs"), methods.join("hello.rs")).unwrap();
-    let expected = "methods/hello.rs: it is a symbolic link, and those are not followed; put the file itself here";
+    let expected = "methods/hello.rs: symbolic links are not followed; replace the link by the file";
     assert_eq!(problems_in(folder.path()), [expected]);
 }
 
 #[test]
-fn directories_are_the_trees_own_and_those_with_files() {
+fn directories_are_the_root_and_those_with_rust_files() {
     let folder = folder(&[("a/b/c.rs", ASYNC), ("_db/rows.rs", ""), ("pages/x.html", "")]);
     let methods = folder.path().join("methods");
     let tree = read(&methods).unwrap();
@@ -191,7 +191,7 @@ fn one_problem_does_not_hide_another() {
         ("account.rs", ASYNC),
         ("account/login.rs", ASYNC),
     ]);
-    let index_of_path: Vec<&str> = found.iter().map(|problem| problem.split_once(": ").unwrap().0).collect();
+    let places: Vec<&str> = found.iter().map(|problem| problem.split_once(": ").unwrap().0).collect();
     let expected = [
         "methods/My",
         "methods/My/two.rs:1",
@@ -202,28 +202,30 @@ fn one_problem_does_not_hide_another() {
         "methods/account.rs",
         "methods/b/no.rs",
     ];
-    assert_eq!(index_of_path, expected, "{found:#?}");
+    assert_eq!(places, expected, "{found:#?}");
 }
 
 #[test]
-fn check_name_knows_the_same_rules() {
+fn check_name_enforces_the_same_rules() {
     for good in ["greet", "account.login", "a.b_1.c__", "probe.livez", "main.x"] {
         assert_eq!(check_name(good), Ok(()), "{good}");
     }
-    for (bad, says) in [
-        ("", "is not words joined by dots"),
-        ("a..b", "is not words joined by dots"),
-        ("a.", "is not words joined by dots"),
-        ("_db.rows", "is shared code"),
-        ("a._", "is shared code"),
-        ("account.Login", "`login` would do"),
+    for (bad, expected) in [
+        ("", "is words joined by dots"),
+        ("a..b", "is words joined by dots"),
+        ("a.", "is words joined by dots"),
+        ("_db.rows", "marks shared code"),
+        ("a._", "marks shared code"),
+        ("account.Login", "the name `Login` must begin"),
         ("a.move", "is a Rust keyword"),
-        ("a/b", "is not made of"),
-        ("livez", "server's own URL"),
-        ("a.lib", "means something else to Rust"),
+        ("a/b", "must begin with a letter and contain only"),
+        ("livez", "URL of the server itself"),
+        ("a.lib", "has a special meaning in Rust"),
         (&"a".repeat(129), "129 bytes"),
     ] {
-        let message = check_name(bad).unwrap_err();
-        assert!(message.contains(says), "{bad}: {message}");
+        let message = check_name(bad).unwrap_err().to_string();
+        assert!(message.contains(expected), "{bad}: {message}");
     }
+    assert_eq!(check_name("account.Login").unwrap_err().suggestion().as_deref(), Some("login"));
+    assert_eq!(check_name("a.move").unwrap_err().suggestion(), None);
 }

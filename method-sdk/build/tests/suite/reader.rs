@@ -1,4 +1,4 @@
-//! A tree that is read again and again: what is wrong is left out, and what a method is made of is known.
+//! Reading a tree repeatedly: files with errors are left out, and the sources of each method are known.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -26,14 +26,14 @@ fn files(tree: &Tree, method: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_is_wrong_is_left_out_and_the_rest_is_there() {
+fn files_with_errors_are_left_out() {
     let folder =
         folder(&[("good.rs", ASYNC), ("private.rs", "fn invoke() {}"), ("A/x.rs", ASYNC), ("b/my-x.rs", ASYNC)]);
     let mut reader = reader(&folder);
     let tree = reader.read();
     assert_eq!(names(&tree), ["good"]);
-    let wrong: BTreeSet<_> = tree.problems().map(|problem| problem.file.display().to_string()).collect();
-    assert_eq!(wrong, ["methods/A", "methods/b/my-x.rs", "methods/private.rs"].map(str::to_owned).into());
+    let invalid: BTreeSet<_> = tree.problems().map(|problem| problem.file.display().to_string()).collect();
+    assert_eq!(invalid, ["methods/A", "methods/b/my-x.rs", "methods/private.rs"].map(str::to_owned).into());
     let source = tree.source(None);
     assert!(source.contains("mod good") && !source.contains("private") && !source.contains("my-x"));
 
@@ -42,7 +42,7 @@ fn what_is_wrong_is_left_out_and_the_rest_is_there() {
 }
 
 #[test]
-fn a_method_is_made_of_all_that_it_refers_to() {
+fn the_sources_of_a_method_are_the_files_it_refers_to() {
     let folder = folder(&[
         ("a/one.rs", &format!("use super::two;\n{ASYNC}")),
         ("a/two.rs", &format!("use crate::_words::text;\nconst T: &str = include_str!(\"t.txt\");\n{ASYNC}")),
@@ -55,13 +55,13 @@ fn a_method_is_made_of_all_that_it_refers_to() {
     let tree = reader.read();
     assert_eq!(files(&tree, "a.one"), ["methods/_words.rs", "methods/a/one.rs", "methods/a/two.rs"]);
     assert_eq!(files(&tree, "a.three"), ["methods/a/three.rs"]);
-    assert_eq!(files(&tree, "all").len(), 5, "a glob is all of the folder");
+    assert_eq!(files(&tree, "all").len(), 5, "a glob refers to the whole folder");
     assert!(
         tree.method_sources()["a.one"].includes.iter().all(|file| file.ends_with("a/t.txt"))
             && tree.method_sources()["all"].is_closed
     );
 
-    // Each change makes other fingerprints of those that it concerns, and the same again when it is taken back.
+    // A change gives the methods that depend on it other fingerprints, and reverting it restores them.
     let before: Vec<u64> = tree.method_sources().values().map(|sources| sources.fingerprint).collect();
     for (file, text, old) in [("_words.rs", "pub fn text() {}", ""), ("a/t.txt", "other", "text")] {
         save(&folder, file, text);
@@ -83,7 +83,7 @@ fn a_method_is_made_of_all_that_it_refers_to() {
 }
 
 #[test]
-fn a_plugin_holds_what_its_methods_need_and_no_more() {
+fn a_plugin_contains_only_the_files_that_its_methods_need() {
     let folder = folder(&[
         ("a/one.rs", &format!("use super::two;\n{ASYNC}")),
         ("a/two.rs", ASYNC),
@@ -99,19 +99,19 @@ fn a_plugin_holds_what_its_methods_need_and_no_more() {
             && !source.contains("mod b;")
             && !source.contains("_impls")
     );
-    assert!(source.contains("fn a·one<") && !source.contains("fn a·two<"), "only what is wanted is in the table");
+    assert!(source.contains("fn a·one<") && !source.contains("fn a·two<"), "the table contains only the named methods");
     assert!(source.contains("SIMPLEAPI_KEY: [u8; 4] = *b\"key\\0\""));
     let more = tree.plugin(&one, |file| file == Path::new("methods/_impls.rs"), "key");
     assert!(more.contains("mod _impls") && !more.contains("mod b;"));
 }
 
 #[test]
-fn a_file_that_is_saved_after_it_was_read_is_noticed() {
+fn a_file_saved_after_it_was_read_is_noticed() {
     let folder = folder(&[("a.rs", ASYNC), ("b.rs", ASYNC)]);
     let tree = reader(&folder).read();
     let (a, b) = (BTreeSet::from([Path::new("methods/a.rs")]), BTreeSet::from([Path::new("methods/b.rs")]));
     assert!(tree.is_unchanged(&a) && tree.is_unchanged(&b));
-    // With the same text: it may have been another in between.
+    // The same text counts as a change, because the file may have had another text in between.
     std::thread::sleep(std::time::Duration::from_millis(20));
     save(&folder, "a.rs", ASYNC);
     assert!(!tree.is_unchanged(&a) && tree.is_unchanged(&b));
@@ -120,7 +120,7 @@ fn a_file_that_is_saved_after_it_was_read_is_noticed() {
 }
 
 #[test]
-fn the_last_of_many_changes_in_one_moment_is_read() {
+fn the_last_of_many_quick_changes_is_read() {
     let folder = folder(&[("a.rs", ASYNC)]);
     let mut reader = reader(&folder);
     for number in 0..50 {
@@ -130,7 +130,7 @@ fn the_last_of_many_changes_in_one_moment_is_read() {
 }
 
 #[test]
-fn shared_code_that_implements_a_trait_belongs_to_what_it_refers_to() {
+fn shared_code_that_implements_a_trait_belongs_to_the_files_it_refers_to() {
     let folder = folder(&[
         ("_traits.rs", "pub trait Loud {}"),
         ("_words.rs", "use crate::_more::MORE;\nimpl crate::_traits::Loud for String {}"),

@@ -1,10 +1,10 @@
-//! The Rust source that comes out.
+//! The generated Rust source.
 
 use std::path::Path;
 
 use crate::{ASYNC, HOOK, SYNC, tree};
 
-/// The lines that end with this file, of a tree that has it among others.
+/// Returns the lines of `source` that end with this file.
 fn lines_of(file: &str, source: &str) -> Vec<String> {
     let ending = format!("// methods/{file}");
     source.lines().filter(|line| line.ends_with(&ending)).map(|line| line.trim().to_owned()).collect()
@@ -98,19 +98,19 @@ fn an_empty_tree_has_an_empty_table() {
     let source = tree(&[]).source(None);
     syn::parse_file(&source).unwrap();
     assert!(source.contains("pub fn methods() -> ::method_sdk::Methods"));
-    assert!(!source.contains("use "), "nothing is imported for nobody");
+    assert!(!source.contains("use "), "no unused imports");
 }
 
 #[test]
-fn all_that_is_generated_beside_the_tree_is_out_of_reach_of_names() {
+fn generated_items_cannot_clash_with_names_of_methods() {
     let source = tree(&[("methods.rs", ASYNC), ("account/login.rs", ASYNC)]).source(None);
     let items = syn::parse_file(&source).unwrap().items;
     let modules: Vec<String> = items
         .iter()
-        .filter_map(|item| if let syn::Item::Mod(it) = item { Some(it.ident.to_string()) } else { None })
+        .filter_map(|item| if let syn::Item::Mod(module) = item { Some(module.ident.to_string()) } else { None })
         .collect();
     assert_eq!(modules, ["account", "methods", "method·names", "method·calls"]);
-    assert_eq!(items.len(), modules.len() + 1, "and the function `methods`, which is no module");
+    assert_eq!(items.len(), modules.len() + 1, "and the function `methods`");
 }
 
 #[test]

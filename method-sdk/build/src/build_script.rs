@@ -1,0 +1,91 @@
+//! The whole of an application's build script.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs, process};
+
+use walkdir::WalkDir;
+
+use crate::problem::Problem;
+use crate::reader::read;
+use crate::write::{self, Development};
+
+/// Writes `$OUT_DIR/methods.rs` from the folder `methods` beside the `Cargo.toml`.
+///
+/// Cargo runs the build script again when a file or folder of the tree is changed, added or removed. If the tree has errors, Cargo
+/// shows each of them and the build fails.
+///
+/// With the application's feature `dev`, it prepares the build for development mode. Where methods can be loaded into a running server
+/// (Linux with glibc, unless `SIMPLEAPI_DEV=restart` is set), the table stays empty.
+///
+/// # Panics
+/// Panics if it is not called from a build script.
+pub fn generate() {
+    let methods = PathBuf::from(cargo_variable("CARGO_MANIFEST_DIR")).join("methods");
+    let target = PathBuf::from(cargo_variable("OUT_DIR")).join("methods.rs");
+    let source = development().map_err(|error| vec![error]).and_then(|development| {
+        if development.as_ref().is_some_and(|development| development.reloads) {
+            instruct_cargo("rerun-if-changed", "build.rs");
+            return Ok(write::source(&[], &[], development.as_ref()));
+        }
+        watch(&methods);
+        let tree = read(&methods).map_err(|problems| problems.iter().map(Problem::to_string).collect::<Vec<_>>())?;
+        Ok(tree.source(development.as_ref()))
+    });
+    let written = source.and_then(|source| {
+        fs::write(&target, source).map_err(|error| vec![format!("cannot write {}: {error}", target.display())])
+    });
+    if let Err(errors) = written {
+        for error in errors {
+            instruct_cargo("error", &error);
+        }
+        process::exit(1);
+    }
+}
+
+/// Returns `None` unless this is a build for development mode. Gives Cargo the linker's arguments for it.
+fn development() -> Result<Option<Development>, String> {
+    if env::var_os("CARGO_FEATURE_DEV").is_none() {
+        return Ok(None);
+    }
+    if env::var("PROFILE").is_ok_and(|profile| profile == "release") {
+        return Err(
+            "development mode is never part of a release build; build without `--release` or without the feature `dev`"
+                .to_owned(),
+        );
+    }
+    instruct_cargo("rerun-if-env-changed", "SIMPLEAPI_DEV");
+    let is = |variable: &str, expected: &str| env::var(variable).is_ok_and(|value| value == expected);
+    let can_load = is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu");
+    if can_load {
+        // The folders of the SDK's and of Rust's own shared libraries, for a server that is started without Cargo. The loader searches
+        // them before LD_LIBRARY_PATH, through which Cargo would give the server of one application the library of another.
+        let output = process::Command::new(cargo_variable("RUSTC")).args(["--print", "target-libdir"]).output();
+        let output = output.map_err(|error| format!("cannot run rustc to find its libraries: {error}"))?;
+        let libraries = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let argument = format!("-Wl,--disable-new-dtags,-rpath,$ORIGIN:$ORIGIN/deps:{libraries}");
+        instruct_cargo("rustc-link-arg-bins", &argument);
+    }
+    let features = env::var("CARGO_CFG_FEATURE").unwrap_or_default();
+    Ok(Some(Development { features, reloads: can_load && !is("SIMPLEAPI_DEV", "restart") }))
+}
+
+fn cargo_variable(variable: &str) -> std::ffi::OsString {
+    env::var_os(variable).expect("Cargo sets the variable for every build script")
+}
+
+/// Has Cargo watch everything in the tree, and the folder itself even if it does not exist yet.
+fn watch(methods: &Path) {
+    instruct_cargo("rerun-if-changed", &methods.to_string_lossy());
+    for entry in WalkDir::new(methods).min_depth(1).into_iter().flatten() {
+        // Cargo takes no name that is not UTF-8, but it watches the folder of such a file.
+        if let Some(path) = entry.path().to_str() {
+            instruct_cargo("rerun-if-changed", path);
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a build script instructs Cargo on standard output")]
+fn instruct_cargo(instruction: &str, value: &str) {
+    // A file name may contain a line break, and a new line would be a new instruction.
+    println!("cargo::{instruction}={}", value.replace(['\n', '\r'], " "));
+}

@@ -1,0 +1,57 @@
+//! Reads a tree, once or repeatedly.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::problem::Problem;
+use crate::source_file::SourceFile;
+use crate::tree::Tree;
+use crate::walk::Walk;
+
+/// Reads a tree repeatedly. A file is opened only if it has changed, and parsed only if its text has.
+#[derive(Debug)]
+pub struct TreeReader {
+    methods: PathBuf,
+    files: HashMap<PathBuf, Arc<SourceFile>>,
+}
+
+/// Reads the tree of methods in the folder `methods`.
+///
+/// # Errors
+/// Returns every error in the tree, sorted by file and line.
+///
+/// ```
+/// # let folder = tempfile::tempdir().unwrap();
+/// let methods = folder.path().join("methods");
+/// std::fs::create_dir(&methods).unwrap();
+/// std::fs::write(methods.join("greet.rs"), "fn invoke(_: &mut Handler, params: Params) -> Result<()> { Ok(()) }").unwrap();
+///
+/// let problems = method_build::read(&methods).unwrap_err();
+/// assert_eq!(problems[0].to_string(), "methods/greet.rs:1: `invoke` is private; write `pub` before it");
+/// ```
+pub fn read(methods: &Path) -> Result<Tree, Vec<Problem>> {
+    let tree = TreeReader::new(methods).read();
+    if tree.problems().next().is_none() { Ok(tree) } else { Err(tree.into_problems().into_iter().collect()) }
+}
+
+impl TreeReader {
+    /// Creates a reader of the tree in the folder `methods`.
+    pub fn new(methods: &Path) -> Self {
+        TreeReader { methods: methods.to_owned(), files: HashMap::new() }
+    }
+
+    /// Reads the tree as it is now. Its errors are in [`Tree::problems`].
+    pub fn read(&mut self) -> Tree {
+        let Walk { modules, folders, problems, .. } = Walk::over(&self.methods);
+        let modules: Vec<_> = modules
+            .into_iter()
+            .map(|module| {
+                let file = SourceFile::read(&module.path, self.files.get(&module.path));
+                (module, file)
+            })
+            .collect();
+        self.files = modules.iter().map(|(module, file)| (module.path.clone(), file.clone())).collect();
+        Tree::new(modules, folders, problems)
+    }
+}

@@ -1,0 +1,55 @@
+//! The errors of commands. The exit status follows from the variant.
+
+use std::process::ExitCode;
+
+use method_build::Problem;
+use thiserror::Error;
+
+use super::account::AccountError;
+use super::import::ImportError;
+use super::new::NewMethodError;
+use super::output::{exit_failure, exit_usage};
+use crate::config::ConfigError;
+use crate::runtime::RuntimeError;
+use crate::server::StartError;
+
+/// The reason why a command fails.
+#[derive(Debug, Error)]
+pub(crate) enum CommandError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    NewMethod(#[from] NewMethodError),
+    #[cfg(not(feature = "dev"))]
+    #[error(
+        "this build does not include development mode; run `cargo dev`, or build with the feature `dev`: `cargo run --features dev -- dev`"
+    )]
+    NoDevelopmentMode,
+    #[error("{}", lines(.0))]
+    Methods(Vec<Problem>),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    #[error(transparent)]
+    Import(#[from] ImportError),
+}
+
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+impl CommandError {
+    /// Prints the error and returns the exit status: 2 if another command line, configuration or build is needed, 1 otherwise.
+    pub(crate) fn exit(&self) -> ExitCode {
+        let message = self.to_string();
+        match self {
+            Self::Config(_) | Self::NewMethod(_) | Self::Start(StartError::Development) => exit_usage(&message),
+            #[cfg(not(feature = "dev"))]
+            Self::NoDevelopmentMode => exit_usage(&message),
+            Self::Methods(_) | Self::Start(_) | Self::Runtime(_) | Self::Account(_) | Self::Import(_) => exit_failure(&message),
+        }
+    }
+}

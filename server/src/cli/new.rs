@@ -1,0 +1,82 @@
+//! `server new`: creates the file of a new method.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use method_build::{NameError, check_name};
+use thiserror::Error;
+
+const TEMPLATE: &str = r#"//! Says what the method is for; `server methods` shows it.
+use method_sdk::prelude::*;
+
+#[derive(Deserialize)]
+pub struct Params {
+    pub name: String,
+}
+
+#[derive(Serialize)]
+pub struct Answer {
+    pub greeting: String,
+}
+
+pub async fn invoke(_handler: &mut Handler, params: Params) -> Result<Answer> {
+    Ok(Answer { greeting: format!("hello {}", params.name) })
+}
+"#;
+
+/// The reason why the file of a method cannot be created.
+#[derive(Debug, Error)]
+pub(crate) enum NewMethodError {
+    #[error("`{name}` is not a valid method name: {error}{}", did_you_mean(.error))]
+    Name { name: String, error: NameError },
+    #[error("there is no folder `methods` here; run this command in the folder of the application's Cargo.toml")]
+    NoMethodsFolder,
+    #[error("{} already exists", .0.display())]
+    FileExists(PathBuf),
+    #[error(
+        "{} already exists, and a name is either a method or a folder of methods; choose another name",
+        .0.display()
+    )]
+    FolderExists(PathBuf),
+    #[error("{} is already a method, and a name is either a method or a folder of methods; choose another name", .0.display())]
+    FolderIsMethod(PathBuf),
+    #[error("cannot write {}: {error}", .file.display())]
+    Write { file: PathBuf, error: io::Error },
+}
+
+fn did_you_mean(error: &NameError) -> String {
+    error.suggestion().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+}
+
+/// Creates the file of the method `name` in the application in `directory`, and returns the message of success.
+pub(super) fn create(directory: &Path, name: &str) -> Result<String, NewMethodError> {
+    check_name(name).map_err(|error| NewMethodError::Name { name: name.to_owned(), error })?;
+    if !directory.join("methods").is_dir() {
+        return Err(NewMethodError::NoMethodsFolder);
+    }
+    let folder = Path::new("methods").join(name.replace('.', "/"));
+    if directory.join(&folder).is_dir() {
+        return Err(NewMethodError::FolderExists(folder));
+    }
+    for (dot, _) in name.match_indices('.') {
+        let parent = Path::new("methods").join(name[..dot].replace('.', "/")).with_extension("rs");
+        if directory.join(&parent).is_file() {
+            return Err(NewMethodError::FolderIsMethod(parent));
+        }
+    }
+    let file = folder.with_extension("rs");
+    write(&directory.join(&file)).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => NewMethodError::FileExists(file.clone()),
+        _ => NewMethodError::Write { file: file.clone(), error },
+    })?;
+    Ok(format!("created {}: the method `{name}` of the next build", file.display()))
+}
+
+/// Writes the template to `path`, which must not exist.
+fn write(path: &Path) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    OpenOptions::new().write(true).create_new(true).open(path)?.write_all(TEMPLATE.as_bytes())
+}

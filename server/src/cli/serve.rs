@@ -1,0 +1,44 @@
+//! `server serve`: serves the methods until a signal.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use method_sdk::{Method, Methods};
+
+use super::error::CommandError;
+use super::methods::demo_warning;
+use super::output::exit_at_second_signal;
+use crate::account::AccountService;
+use crate::config::Config;
+use crate::runtime::{self, BoundListener, block_on};
+use crate::server::{StartError, static_table};
+use crate::{Server, log};
+
+/// Serves the methods, and returns after a graceful shutdown.
+pub(super) fn serve(methods: Methods, config: Config) -> Result<ExitCode, CommandError> {
+    static_table(methods)?;
+    let _guard = log::init(&config);
+    runtime::raise_descriptor_limit();
+    block_on(run(methods, config))??;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run(methods: Methods, config: Config) -> Result<(), CommandError> {
+    let server = Server::new(methods, config.clone()).await?;
+    let BoundListener { listener, address, is_inherited } = runtime::listen(&config).await?;
+    let server = if is_inherited { server.with_inherited_listener() } else { server };
+    let shutdown = runtime::shutdown_signal(exit_at_second_signal)?;
+    let database = server.accounts().store().connection().db().kind();
+    if let Some(warning) = demo_warning(methods.table.iter().map(|method| method.name), address.ip()) {
+        tracing::warn!("{warning}");
+    }
+    tracing::info!(methods = methods.table.len(), database, "listening on http://{address}");
+    server.run(listener, shutdown).await;
+    Ok(())
+}
+
+/// Opens the accounts of the configured database, for a command that serves no methods.
+pub(super) async fn open_accounts(config: Config) -> Result<Arc<AccountService>, StartError> {
+    let methods: &'static [Method] = &[];
+    Ok(Server::new(methods, config).await?.accounts().clone())
+}
