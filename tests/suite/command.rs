@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 #[cfg(feature = "sqlite")]
-use crate::support::{Server, wait_for};
+use crate::support::Process;
 use crate::support::{directory, server_binary};
 
 /// A test of the server compares it with the table of keys.
@@ -116,11 +116,15 @@ fn demo_methods_beyond_loopback_are_a_warning() {
         assert!(check.status.success(), "{}", stderr(&check));
         assert_eq!(stderr(&check), expected);
     }
-    let log = Server::start(&["--address=0.0.0.0"]).log();
+    let start = |options: &[&str]| {
+        let process = Process::start(&directory(), &server_binary(), options);
+        process.wait_for_log("listening");
+        process.log()
+    };
+    let log = start(&["--address=0.0.0.0"]);
     assert!(log.contains(&warning("0.0.0.0")), "{log}");
-    let server = Server::start(&[]);
-    wait_for(|| server.log().contains("listening").then_some(()));
-    assert!(!server.log().contains("demo methods"), "{}", server.log());
+    let log = start(&[]);
+    assert!(!log.contains("demo methods"), "{log}");
 }
 
 #[test]
