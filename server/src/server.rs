@@ -110,6 +110,7 @@ impl Server {
         &self.state.dispatcher.accounts
     }
 
+    #[cfg(feature = "testing")]
     pub(crate) fn dispatcher(&self) -> &Arc<Dispatcher> {
         &self.state.dispatcher
     }

@@ -49,7 +49,9 @@ impl CommandError {
             Self::Config(_) | Self::NewMethod(_) | Self::Start(StartError::Development) => exit_usage(&message),
             #[cfg(not(feature = "dev"))]
             Self::NoDevelopmentMode => exit_usage(&message),
-            Self::Methods(_) | Self::Start(_) | Self::Runtime(_) | Self::Account(_) | Self::Import(_) => exit_failure(&message),
+            Self::Methods(_) | Self::Start(_) | Self::Runtime(_) | Self::Account(_) | Self::Import(_) => {
+                exit_failure(&message)
+            }
         }
     }
 }
