@@ -1,113 +1,118 @@
-//! Why parameters do not fit, in words for the client: a JSON Pointer and a sentence, without byte offsets or Rust's type names.
+//! The error of parameters that do not fit, in words for the client: a JSON Pointer and a sentence without byte offsets or Rust's
+//! type names.
 
-use std::fmt;
+use std::fmt::Display;
 
-use serde_path_to_error::Segment;
+use serde::de::{self, Expected, Unexpected};
 
 use crate::Error;
 
-/// Characters of a client's own text that are given back to it.
+/// The most characters of a client's own text that are sent back to it.
 const MAX_ECHO_CHARS: usize = 128;
 
-/// One thing that does not fit.
+/// A parameter that does not fit: the path to it and a sentence.
+///
+/// It is the error type of the deserializer in `parameter_diagnosis.rs`, so serde's structured errors arrive here as they are. It is
+/// converted with [`into_error`](ParameterError::into_error): `?` converts any error of `std`, and so this one too, to error 1000.
+#[derive(Debug, thiserror::Error)]
+#[error("{pointer}: {message}")]
 pub(crate) struct ParameterError {
     pointer: String,
     message: String,
 }
 
 impl ParameterError {
-    pub(crate) fn new<E: fmt::Display>(error: serde_path_to_error::Error<E>) -> Self {
-        let mut pointer = String::new();
-        for segment in error.path().iter() {
-            match segment {
-                Segment::Seq { index } => push(&mut pointer, &index.to_string()),
-                Segment::Map { key } => push(&mut pointer, &cut(key)),
-                Segment::Enum { variant } => push(&mut pointer, variant),
-                Segment::Unknown => {}
-            }
-        }
-        ParameterError::of(pointer, &error.inner().to_string())
+    /// Creates an error about the parameters as a whole.
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        ParameterError { pointer: String::new(), message: message.into() }
     }
 
-    pub(crate) fn at_root(message: impl fmt::Display) -> Self {
-        ParameterError::of(String::new(), &message.to_string())
+    /// Puts a segment in front of the path: a member of an object or an element of an array.
+    pub(crate) fn within(mut self, segment: &str) -> Self {
+        let escaped = truncate(segment).replace('~', "~0").replace('/', "~1");
+        self.pointer = format!("/{escaped}{}", self.pointer);
+        self
     }
 
-    pub(crate) fn at_member(name: &str, message: &str) -> Self {
-        let mut pointer = String::new();
-        push(&mut pointer, &cut(name));
-        ParameterError { pointer, message: message.to_owned() }
-    }
-
-    fn of(mut pointer: String, message: &str) -> Self {
-        let message = without_position(message);
-        if let Some(field) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
-            push(&mut pointer, field);
-            return ParameterError { pointer, message: "missing".to_owned() };
-        }
-        ParameterError { pointer, message: humane(message) }
+    /// Converts it to error 1019 (Invalid parameters).
+    pub(crate) fn into_error(self) -> Error {
+        Error::invalid_parameters(&self.pointer, &self.message)
     }
 }
 
-impl From<ParameterError> for Error {
-    fn from(misfit: ParameterError) -> Self {
-        Error::invalid_parameters(&misfit.pointer, &misfit.message)
+impl de::Error for ParameterError {
+    /// Takes an error that has only a text: an error of the parameters' own type, or of `std`.
+    fn custom<T: Display>(message: T) -> Self {
+        custom(&message.to_string())
+    }
+
+    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        mismatch(&describe(unexpected), expected)
+    }
+
+    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        mismatch(&describe(unexpected), expected)
+    }
+
+    fn invalid_length(length: usize, expected: &dyn Expected) -> Self {
+        mismatch(&format!("an array of {length}"), expected)
+    }
+
+    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
+        ParameterError::new(truncate(&format!("unknown variant `{variant}`, {}", alternatives(expected, "variants"))))
+    }
+
+    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
+        ParameterError::new(truncate(&format!("unknown field `{field}`, {}", alternatives(expected, "fields"))))
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        ParameterError::new("missing").within(field)
+    }
+
+    fn duplicate_field(field: &'static str) -> Self {
+        ParameterError::new(format!("duplicate field `{field}`"))
     }
 }
 
-fn push(pointer: &mut String, segment: &str) {
-    pointer.push('/');
-    pointer.push_str(&segment.replace('~', "~0").replace('/', "~1"));
-}
-
-fn without_position(message: &str) -> &str {
-    message.rfind(" at line ").map_or(message, |end| &message[..end])
-}
-
-/// `invalid type: integer `5`, expected u8` becomes `expected an integer from 0 to 255, not the number 5`.
-fn humane(message: &str) -> String {
-    let after = |prefix| message.strip_prefix(prefix).and_then(|rest: &str| rest.rsplit_once(", expected "));
-    if let Some((found, expected)) = after("invalid type: ").or_else(|| after("invalid value: ")) {
-        return format!("expected {}, not {}", wanted(expected), cut(&given(found)));
-    }
-    if let Some((length, expected)) = after("invalid length ") {
-        return format!("expected {}, not an array of {length}", wanted(expected));
-    }
+fn custom(message: &str) -> ParameterError {
     if message.contains("untagged enum") {
-        return "does not match any of the accepted forms".to_owned();
+        return ParameterError::new("does not match any of the accepted forms"); // serde's text names the Rust type
     }
-    from_text(message).map_or_else(|| cut(message), str::to_owned)
-}
-
-/// What the standard library says of text in a query string that is not the number or truth value asked for.
-fn from_text(message: &str) -> Option<&'static str> {
-    Some(match message {
+    ParameterError::new(match message {
         "invalid digit found in string" | "cannot parse integer from empty string" => "expected an integer",
         "number too large to fit in target type" => "expected a smaller integer",
         "number too small to fit in target type" => "expected a greater integer",
         "invalid float literal" | "cannot parse float from empty string" => "expected a number",
-        "provided string was not `true` or `false`" => "expected true or false",
-        _ => return None,
+        _ => return ParameterError::new(truncate(message)),
     })
 }
 
-/// What came, from serde's words for it.
-fn given(found: &str) -> String {
-    let (kind, value) = found.split_once(' ').unwrap_or((found, ""));
-    match kind {
-        "map" => "an object".to_owned(),
-        "sequence" => "an array".to_owned(),
-        "null" | "unit" => "null".to_owned(),
-        "string" => format!("the string {value}"),
-        "integer" => format!("the number {}", value.trim_matches('`')),
-        "floating" => format!("the number {}", value.trim_start_matches("point ").trim_matches('`')),
-        "boolean" => value.trim_matches('`').to_owned(),
-        _ => found.to_owned(),
+fn mismatch(value: &str, expected: &dyn Expected) -> ParameterError {
+    ParameterError::new(format!("expected {}, not {}", describe_expected(&expected.to_string()), truncate(value)))
+}
+
+/// Describes a value that the client has sent.
+fn describe(value: Unexpected<'_>) -> String {
+    match value {
+        Unexpected::Bool(value) => value.to_string(),
+        Unexpected::Unsigned(value) => format!("the number {value}"),
+        Unexpected::Signed(value) => format!("the number {value}"),
+        Unexpected::Float(value) => format!("the number {}", serde_json::Value::from(value)),
+        Unexpected::Str(value) => format!("the string {value:?}"),
+        Unexpected::Unit => "null".to_owned(),
+        Unexpected::Seq => "an array".to_owned(),
+        Unexpected::Map => "an object".to_owned(),
+        Unexpected::UnitVariant => "its name alone".to_owned(),
+        other => other.to_string(),
     }
 }
 
-/// What is wanted, from serde's words for it: by the whole of them, or by how they begin.
-fn wanted(expected: &str) -> String {
+/// Describes the values that a type accepts.
+///
+/// serde has only a text for them, such as `u8`, `struct Params` or `a string`. The texts that name Rust's types are replaced, by the
+/// whole text or by its beginning.
+fn describe_expected(text: &str) -> String {
     const BEGINNINGS: [(&str, &str); 12] = [
         ("struct ", "an object"),
         ("internally tagged ", "an object"),
@@ -122,7 +127,7 @@ fn wanted(expected: &str) -> String {
         ("option", "a value of another kind"),
         ("a nonzero ", "an integer other than 0"),
     ];
-    let (from, to): (i128, i128) = match expected {
+    let (min, max): (i128, i128) = match text {
         "a map" => return "an object".to_owned(),
         "a sequence" => return "an array".to_owned(),
         "f32" | "f64" => return "a number".to_owned(),
@@ -136,14 +141,25 @@ fn wanted(expected: &str) -> String {
         "u32" => (0, u32::MAX.into()),
         "u64" | "usize" => (0, u64::MAX.into()),
         _ => {
-            let known = BEGINNINGS.iter().find(|(beginning, _)| expected.starts_with(beginning));
-            return known.map_or(expected, |(_, words)| words).to_owned();
+            let known = BEGINNINGS.iter().find(|(beginning, _)| text.starts_with(beginning));
+            return known.map_or(text, |(_, words)| words).to_owned();
         }
     };
-    format!("an integer from {from} to {to}")
+    format!("an integer from {min} to {max}")
 }
 
-fn cut(text: &str) -> String {
+/// Lists the accepted names in serde's words: `` expected one of `a`, `b`, `c` ``.
+fn alternatives(names: &[&str], kind: &str) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    match &quoted[..] {
+        [] => format!("there are no {kind}"),
+        [only] => format!("expected {only}"),
+        [one, other] => format!("expected {one} or {other}"),
+        _ => format!("expected one of {}", quoted.join(", ")),
+    }
+}
+
+fn truncate(text: &str) -> String {
     match text.char_indices().nth(MAX_ECHO_CHARS) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

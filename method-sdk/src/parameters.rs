@@ -6,6 +6,7 @@ use bytestring::ByteString;
 use serde::de::value::UnitDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, Visitor};
 
+use crate::parameter_diagnosis::{json_error, query_error};
 use crate::parameter_error::ParameterError;
 use crate::{Error, Result};
 
@@ -47,20 +48,14 @@ fn unexpected_query() -> Error {
     Error::internal("a query string for a method that does not accept GET")
 }
 
-/// Deserializes JSON with plain `serde_json`. Only parameters that do not fit are read a second time with their path tracked, which would
-/// make every call half as slow again.
+/// Deserializes JSON with plain `serde_json`. Only parameters that do not fit are read a second time, for their error.
 fn read_json<P: DeserializeOwned>(json: &str) -> Result<P> {
     if json.starts_with('[') && is_struct::<P>() {
-        return Err(ParameterError::at_root("expected an object, not an array").into());
+        return Err(Error::invalid_parameters("", "expected an object, not an array"));
     }
     let mut deserializer = unbounded(json);
-    match P::deserialize(&mut deserializer).and_then(|params| deserializer.end().map(|()| params)) {
-        Ok(params) => Ok(params),
-        Err(plain) => {
-            let tracked = serde_path_to_error::deserialize::<_, P>(&mut unbounded(json));
-            Err(tracked.err().map_or_else(|| ParameterError::at_root(plain), ParameterError::new).into())
-        }
-    }
+    let params = P::deserialize(&mut deserializer).and_then(|params| deserializer.end().map(|()| params));
+    params.map_err(|_| json_error::<P>(json))
 }
 
 /// Returns a deserializer without `serde_json`'s own limit of 127 levels: the server has already checked the depth.
@@ -75,8 +70,7 @@ fn read_query<P: DeserializeOwned>(query: &str) -> Result<P> {
     if let Ok(params) = serde_json::from_str(&query_as_json(query)) {
         return Ok(params);
     }
-    serde_path_to_error::deserialize(serde_html_form::Deserializer::new(form_urlencoded::parse(query.as_bytes())))
-        .map_err(|error| ParameterError::new(error).into())
+    serde_html_form::from_str(query).map_err(|_| query_error::<P>(query))
 }
 
 /// Returns the query as a JSON object of strings; a repeated key becomes an array of strings.
@@ -99,7 +93,7 @@ fn is_unit<P>() -> bool {
 
 fn read_unit<P: DeserializeOwned>(first_member: Option<String>) -> Result<P> {
     match first_member {
-        Some(name) => Err(ParameterError::at_member(&name, "this method takes no parameters").into()),
+        Some(name) => Err(ParameterError::new("this method takes no parameters").within(&name).into_error()),
         None => Ok(P::deserialize(UnitDeserializer::<serde_json::Error>::new())?),
     }
 }

@@ -1,0 +1,303 @@
+//! Finds out which parameter does not fit, and why.
+//!
+//! `serde_json` and `serde_html_form` turn serde's structured errors into English text. So parameters that do not fit are deserialized
+//! a second time, by a deserializer whose error type is [`ParameterError`]. Parameters that fit do not pay for it.
+//!
+//! Each method compiles the generic code here for its own type, so there is little of it.
+
+#[cfg(test)]
+mod tests;
+
+use std::any::TypeId;
+use std::fmt::Display;
+use std::num::NonZero;
+use std::str::FromStr;
+use std::vec;
+
+use serde::de::{self, Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, Unexpected, Visitor};
+use serde_json::Value;
+
+use crate::Error;
+use crate::parameter_error::ParameterError;
+use crate::parameter_tree::{Node, scalar};
+
+type Result<T> = std::result::Result<T, ParameterError>;
+
+/// The name by which `RawValue` asks `serde_json`'s deserializer for the text of a value.
+const RAW_VALUE: &str = "$serde_json::private::RawValue";
+
+/// Returns error 1019 with the reason why a well-formed JSON text is not a `P`.
+pub(crate) fn json_error<P: DeserializeOwned>(json: &str) -> Error {
+    to_error(P::deserialize(Node::from_json(json)).err())
+}
+
+/// Returns error 1019 with the reason why a query string is not a `P`.
+pub(crate) fn query_error<P: DeserializeOwned>(query: &str) -> Error {
+    to_error(P::deserialize(Node::from_query(query)).err())
+}
+
+/// There is no error if the type accepts the tree although it has rejected the original.
+fn to_error(error: Option<ParameterError>) -> Error {
+    error.unwrap_or_else(|| ParameterError::new("does not match the accepted form")).into_error()
+}
+
+/// Implements the methods for numbers: only text is converted.
+macro_rules! deserialize_numbers {
+    ($($method:ident $visit:ident $type:ty;)*) => {
+        $(
+            fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+                match self {
+                    Node::Text(text) => visitor.$visit(parse::<$type>(&text)?),
+                    node => node.deserialize_any(visitor),
+                }
+            }
+        )*
+    };
+}
+
+/// Implements the methods for integers that a `serde_json::Number` may be too small for.
+macro_rules! deserialize_large_integers {
+    ($($method:ident $visit:ident $type:ty;)*) => {
+        $(
+            fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+                match &self {
+                    Node::Text(text) => visitor.$visit(parse::<$type>(text)?),
+                    Node::Json(text) if text.parse::<$type>().is_ok() => visitor.$visit(parse::<$type>(text)?),
+                    _ => self.deserialize_any(visitor),
+                }
+            }
+        )*
+    };
+}
+
+impl<'de> Deserializer<'de> for Node<'_> {
+    type Error = ParameterError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match self {
+            Node::Text(text) => visitor.visit_string(text.into_owned()),
+            Node::Array(nodes) => {
+                let length = nodes.len();
+                let mut elements = Elements { nodes: nodes.into_iter(), index: 0 };
+                let array = visitor.visit_seq(&mut elements)?;
+                elements.end(length)?;
+                Ok(array)
+            }
+            Node::Object(members) => visitor.visit_map(Members { nodes: members.into_iter(), value: None }),
+            Node::Json(text) => match scalar(text)? {
+                Value::Bool(value) => visitor.visit_bool(value),
+                Value::String(text) => visitor.visit_string(text),
+                Value::Number(number) => match (number.as_u64(), number.as_i64()) {
+                    (Some(number), _) => visitor.visit_u64(number),
+                    (_, Some(number)) => visitor.visit_i64(number),
+                    _ => visitor.visit_f64(number.as_f64().unwrap_or(f64::NAN)),
+                },
+                _ => visitor.visit_unit(),
+            },
+        }
+    }
+
+    deserialize_numbers! {
+        deserialize_i8 visit_i8 i8;
+        deserialize_i16 visit_i16 i16;
+        deserialize_i32 visit_i32 i32;
+        deserialize_i64 visit_i64 i64;
+        deserialize_u8 visit_u8 u8;
+        deserialize_u16 visit_u16 u16;
+        deserialize_u32 visit_u32 u32;
+        deserialize_u64 visit_u64 u64;
+        deserialize_f32 visit_f32 f32;
+        deserialize_f64 visit_f64 f64;
+    }
+
+    deserialize_large_integers! {
+        deserialize_i128 visit_i128 i128;
+        deserialize_u128 visit_u128 u128;
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match self {
+            Node::Text(text) => visitor.visit_bool(parse_bool(&text)?),
+            node => node.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        let is_none = match &self {
+            Node::Json(text) => *text == "null",
+            Node::Text(text) => text.is_empty() && takes_empty_as_none(typeid::of::<V::Value>()),
+            _ => false,
+        };
+        if is_none { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match self {
+            Node::Text(_) => Node::Array(vec![self]).deserialize_any(visitor),
+            node => node.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
+        if name == RAW_VALUE && !matches!(self, Node::Text(_)) {
+            // Any JSON fits, and the value itself is not used.
+            let mut null = serde_json::Deserializer::from_str("null");
+            return null.deserialize_newtype_struct(name, visitor).map_err(de::Error::custom);
+        }
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        match self.into_variant() {
+            Ok(variant) => visitor.visit_enum(variant),
+            Err(node) => node.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_unit()
+    }
+
+    serde::forward_to_deserialize_any! {
+        char str string bytes byte_buf unit unit_struct tuple tuple_struct map struct identifier
+    }
+}
+
+/// The elements of an array.
+struct Elements<'a> {
+    nodes: vec::IntoIter<Node<'a>>,
+    index: usize,
+}
+
+impl Elements<'_> {
+    /// Returns an error if the visitor has left elements, as a tuple's does.
+    fn end(&self, length: usize) -> Result<()> {
+        if self.nodes.len() == 0 { Ok(()) } else { Err(de::Error::invalid_length(length, &"fewer elements")) }
+    }
+}
+
+impl<'de> de::SeqAccess<'de> for &mut Elements<'_> {
+    type Error = ParameterError;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>> {
+        let Some(node) = self.nodes.next() else { return Ok(None) };
+        let index = self.index;
+        self.index += 1;
+        seed.deserialize(node).map(Some).map_err(|error| error.within(&index.to_string()))
+    }
+}
+
+/// The members of an object. `value` is the value whose key has been read, with the key as a segment.
+struct Members<'a> {
+    nodes: vec::IntoIter<(Node<'a>, Node<'a>)>,
+    value: Option<(String, Node<'a>)>,
+}
+
+impl<'de> de::MapAccess<'de> for Members<'_> {
+    type Error = ParameterError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
+        let Some((key, value)) = self.nodes.next() else { return Ok(None) };
+        let segment = key.segment();
+        let taken = seed.deserialize(key).map(Some).map_err(|error| error.within(&segment));
+        self.value = Some((segment, value));
+        taken
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value> {
+        let (segment, value) = self.value.take().ok_or_else(|| de::Error::custom("a value was read before its key"))?;
+        seed.deserialize(value).map_err(|error| error.within(&segment))
+    }
+}
+
+/// A variant of an enum: its name alone, or an object of one member with its content.
+struct Variant<'a> {
+    name: Node<'a>,
+    content: Option<Node<'a>>,
+}
+
+impl<'a> Node<'a> {
+    fn into_variant(self) -> std::result::Result<Variant<'a>, Self> {
+        match self {
+            Node::Object(members) => match <[_; 1]>::try_from(members) {
+                Ok([(name, content)]) => Ok(Variant { name, content: Some(content) }),
+                Err(members) => Err(Node::Object(members)),
+            },
+            Node::Array(_) => Err(self),
+            Node::Json(text) if !text.starts_with('"') => Err(self),
+            name => Ok(Variant { name, content: None }),
+        }
+    }
+}
+
+impl<'de, 'a> de::EnumAccess<'de> for Variant<'a> {
+    type Error = ParameterError;
+    type Variant = Content<'a>;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Content<'a>)> {
+        let variant = self.name.segment();
+        Ok((seed.deserialize(self.name)?, Content { variant, node: self.content }))
+    }
+}
+
+/// The content of a variant.
+struct Content<'a> {
+    variant: String,
+    node: Option<Node<'a>>,
+}
+
+impl<'a> Content<'a> {
+    fn read<T>(self, read: impl FnOnce(Node<'a>) -> Result<T>) -> Result<T> {
+        let missing = || de::Error::invalid_type(Unexpected::UnitVariant, &"an object with the variant's content");
+        read(self.node.ok_or_else(missing)?).map_err(|error| error.within(&self.variant))
+    }
+}
+
+impl<'de> de::VariantAccess<'de> for Content<'_> {
+    type Error = ParameterError;
+
+    fn unit_variant(self) -> Result<()> {
+        if self.node.is_none() { Ok(()) } else { self.read(Deserialize::deserialize) }
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value> {
+        self.read(|node| seed.deserialize(node))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _length: usize, visitor: V) -> Result<V::Value> {
+        self.read(|node| node.deserialize_any(visitor))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(self, _fields: &'static [&'static str], visitor: V) -> Result<V::Value> {
+        self.read(|node| node.deserialize_any(visitor))
+    }
+}
+
+fn parse<T: FromStr<Err: Display>>(text: &str) -> Result<T> {
+    text.parse().map_err(de::Error::custom)
+}
+
+/// Parses a truth value as `serde_html_form` does: a ticked checkbox is sent as `on`.
+fn parse_bool(text: &str) -> Result<bool> {
+    match text {
+        "true" | "on" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(de::Error::invalid_value(Unexpected::Str(text), &"\"true\", \"on\" or \"false\"")),
+    }
+}
+
+/// Returns `true` if `serde_html_form` reads empty text as `None` for this type: an option of a number or truth value.
+fn takes_empty_as_none(option: TypeId) -> bool {
+    macro_rules! is_any {
+        ($($type:ty)*) => {
+            [$(TypeId::of::<Option<$type>>(), TypeId::of::<Option<NonZero<$type>>>()),*].contains(&option)
+        };
+    }
+    let scalars = [TypeId::of::<Option<bool>>(), TypeId::of::<Option<f32>>(), TypeId::of::<Option<f64>>()];
+    scalars.contains(&option) || is_any![i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize]
+}

@@ -1,0 +1,126 @@
+//! Parameters as a tree of texts, none of which is parsed before a type asks for its value.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use crate::parameter_error::ParameterError;
+
+/// A value of the tree.
+pub(crate) enum Node<'a> {
+    /// A literal, a number or a string of a JSON text, as the client wrote it.
+    Json(&'a str),
+    /// Text that is converted to the type asked for: a value of a query string, or an object's key.
+    Text(Cow<'a, str>),
+    /// The elements of an array.
+    Array(Vec<Node<'a>>),
+    /// The members of an object, with every duplicate.
+    Object(Vec<(Node<'a>, Node<'a>)>),
+}
+
+impl<'a> Node<'a> {
+    /// Returns the tree of a well-formed JSON text.
+    pub(crate) fn from_json(json: &'a str) -> Self {
+        Scanner { rest: json }.value()
+    }
+
+    /// Returns the tree of a query string, in which a repeated key is an array.
+    pub(crate) fn from_query(query: &'a str) -> Self {
+        let mut members: Vec<(Cow<'a, str>, Vec<Node<'a>>)> = Vec::new();
+        let mut positions = HashMap::new();
+        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+            let position = *positions.entry(key.clone()).or_insert(members.len());
+            if position == members.len() {
+                members.push((key, Vec::new()));
+            }
+            members[position].1.push(Node::Text(value));
+        }
+        let value = |values: Vec<_>| <[_; 1]>::try_from(values).map_or_else(Node::Array, |[value]| value);
+        Node::Object(members.into_iter().map(|(key, values)| (Node::Text(key), value(values))).collect())
+    }
+
+    /// Returns an object's key as a segment of a path.
+    pub(crate) fn segment(&self) -> String {
+        match self {
+            Node::Json(text) => (*text).to_owned(),
+            Node::Text(text) => text.clone().into_owned(),
+            Node::Array(_) | Node::Object(_) => String::new(),
+        }
+    }
+}
+
+/// Parses a literal, a number or a string.
+pub(crate) fn scalar(text: &str) -> Result<Value, ParameterError> {
+    let message = if text.starts_with('"') { "the string has an unpaired surrogate" } else { "number out of range" };
+    serde_json::from_str(text).map_err(|_| ParameterError::new(message))
+}
+
+/// Splits a well-formed JSON text into its values. It parses none of them: a number that no type asks for may be out of range.
+struct Scanner<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Scanner<'a> {
+    fn value(&mut self) -> Node<'a> {
+        match self.peek() {
+            Some(b'[') => Node::Array(self.items(b']', Scanner::value)),
+            Some(b'{') => Node::Object(self.items(b'}', Scanner::member)),
+            Some(b'"') => Node::Json(self.string()),
+            _ => {
+                let end = self.rest.find(|c: char| ",]}".contains(c) || c.is_ascii_whitespace());
+                Node::Json(self.take(end.unwrap_or(self.rest.len())))
+            }
+        }
+    }
+
+    fn member(&mut self) -> (Node<'a>, Node<'a>) {
+        self.peek();
+        let quoted = self.string();
+        let key = serde_json::from_str(quoted).map_or(Node::Json(quoted), |key| Node::Text(Cow::Owned(key)));
+        self.skip(b':');
+        (key, self.value())
+    }
+
+    /// Reads the items between a bracket and the bracket `end`. Each round takes a comma or is the last, so that it ends in any text.
+    fn items<T>(&mut self, end: u8, read: impl Fn(&mut Self) -> T) -> Vec<T> {
+        let mut items = Vec::new();
+        self.take(1);
+        while !self.skip(end) {
+            items.push(read(self));
+            if !self.skip(b',') {
+                self.skip(end);
+                break;
+            }
+        }
+        items
+    }
+
+    /// Reads a string with its quotes.
+    fn string(&mut self) -> &'a str {
+        let mut is_escaped = true; // the opening quote
+        let end = self.rest.bytes().position(|byte| {
+            let is_end = byte == b'"' && !is_escaped;
+            is_escaped = !is_escaped && byte == b'\\';
+            is_end
+        });
+        self.take(end.map_or(self.rest.len(), |end| end + 1))
+    }
+
+    fn skip(&mut self, byte: u8) -> bool {
+        let is_next = self.peek() == Some(byte);
+        self.take(usize::from(is_next));
+        is_next
+    }
+
+    fn peek(&mut self) -> Option<u8> {
+        self.rest = self.rest.trim_ascii_start();
+        self.rest.bytes().next()
+    }
+
+    fn take(&mut self, length: usize) -> &'a str {
+        let (taken, rest) = self.rest.split_at(length);
+        self.rest = rest;
+        taken
+    }
+}
