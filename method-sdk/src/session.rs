@@ -1,7 +1,9 @@
-//! A client's session: who it is, until when, and the state that is kept for it.
+//! A client's session: its account, its expiry and its state.
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -9,8 +11,14 @@ use serde_json::{Map, Value};
 use crate::host::{AccountApi, SessionRecord};
 use crate::{Error, Result};
 
-/// The largest state a session may keep, in bytes of its JSON text: 64 KiB.
+/// The largest state of a session, in bytes of its JSON text: 64 KiB.
 pub(crate) const MAX_STATE_BYTES: usize = 64 * 1024;
+
+/// The attempts of [`Session::update_state`].
+const MAX_UPDATE_ATTEMPTS: u32 = 20;
+
+/// The longest delay between two attempts of [`Session::update_state`], in milliseconds.
+const MAX_BACKOFF_MILLIS: u64 = 512;
 
 /// The session of the caller; see [`Handler::session`](crate::Handler::session).
 ///
@@ -25,57 +33,63 @@ pub(crate) const MAX_STATE_BYTES: usize = 64 * 1024;
 /// ```
 #[derive(Clone)]
 pub struct Session {
-    /// The account's name.
+    /// The name of the account.
     pub user_id: String,
-    /// The secret by which the client names this session; never log it.
+    /// The secret by which the client names the session. It must not be logged.
     pub session_id: String,
-    /// When it ends, in unix seconds.
+    /// The time at which the session expires, in unix seconds.
     pub expires: i64,
-    /// What is kept for it: a JSON object of at most 64 KiB. A change is kept once [`save_state`](Session::save_state) has returned.
+    /// The state of the session: a JSON object of up to 64 KiB. A change is stored by [`save_state`](Session::save_state).
     pub state: Map<String, Value>,
     state_version: i64,
     accounts: Arc<dyn AccountApi>,
 }
 
-/// What `account.create` and `account.login` answer.
+/// The part of a session that the client receives, as the answer of `account.create` and `account.login`.
 #[derive(Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct SessionInfo {
     /// The secret to send as `x-session-id`.
     pub session_id: String,
-    /// When the session ends, in unix seconds.
+    /// The time at which the session expires, in unix seconds.
     pub expires: i64,
-    /// The account's name.
+    /// The name of the account.
     pub user_id: String,
 }
 
-/// Another request saved the same session's state in between; see [`Session::save_state`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Another request has saved the state of the same session in the meantime; see [`Session::save_state`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("another request has saved the state of this session in the meantime")]
 pub struct StateConflict;
 
 impl Session {
-    /// A session of this record; for servers.
+    /// Creates the session of a record; for servers.
     pub fn new(record: SessionRecord, accounts: Arc<dyn AccountApi>) -> Self {
         let SessionRecord { user_id, session_id, expires, state, state_version } = record;
         Session { user_id, session_id, expires, state, state_version, accounts }
     }
 
-    /// What the client is told of the session.
+    /// Returns the part of the session that the client receives.
     pub fn info(&self) -> SessionInfo {
         SessionInfo { session_id: self.session_id.clone(), expires: self.expires, user_id: self.user_id.clone() }
     }
 
-    /// Keeps `state` in the database, where every server finds it on the session's next request.
+    /// Stores `state` in the database, from which every server reads it for the session's next request.
     ///
     /// # Errors
-    /// Another request has saved the state since this one read it: code 1016 with the cause [`StateConflict`], and nothing is overwritten
-    /// ([`update_state`](Session::update_state) tries again by itself). The session has ended meanwhile: 1007. The state is over 64 KiB: 1000.
+    /// - 1016 (Service unavailable) with the source [`StateConflict`] if another request has saved the state since this one read it.
+    ///   Nothing is overwritten. [`update_state`](Session::update_state) retries in this case.
+    /// - 1007 (Invalid session ID) if the session has ended in the meantime.
+    /// - 1000 (Server error) if the state is larger than 64 KiB.
     pub async fn save_state(&mut self) -> Result<()> {
         if self.try_save().await? { Ok(()) } else { Err(Error::unavailable(StateConflict)) }
     }
 
-    /// Changes the state and keeps it; if another request was faster, reads the state anew and changes that.
+    /// Changes `state` and stores it. If another request has saved the state in the meantime, reads that state, changes it and tries
+    /// again, up to 20 times.
     ///
-    /// `change` may run more than once, and changes made to `state` before and not saved are given up when it does.
+    /// `change` may run more than once. A retry discards changes to `state` that were not saved before. The delay before a retry is
+    /// random, up to a bound that starts at 2 ms and doubles up to 512 ms, so that requests that compete do not keep colliding.
     ///
     /// # Example
     /// ```no_run
@@ -91,27 +105,41 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// As [`save_state`](Session::save_state), but for the conflict.
+    /// The errors of [`save_state`](Session::save_state); [`StateConflict`] only after the last attempt.
     pub async fn update_state<T>(&mut self, mut change: impl FnMut(&mut Map<String, Value>) -> T) -> Result<T> {
-        loop {
+        for attempt in 0..MAX_UPDATE_ATTEMPTS {
+            if attempt > 0 {
+                tokio::time::sleep(backoff(attempt)).await;
+                (self.state, self.state_version) = self.accounts.load_state(&self.session_id).await?;
+            }
             let answer = change(&mut self.state);
             if self.try_save().await? {
                 return Ok(answer);
             }
-            (self.state, self.state_version) = self.accounts.load_state(&self.session_id).await?;
         }
+        Err(Error::unavailable(StateConflict))
     }
 
+    /// Stores the state unless another request has saved it in the meantime. Returns `true` if it is stored.
     async fn try_save(&mut self) -> Result<bool> {
         let text = serde_json::to_string(&self.state)?;
         if text.len() > MAX_STATE_BYTES {
-            let size = text.len();
-            return Err(Error::internal(format!("the session's state is {size} bytes; at most {MAX_STATE_BYTES} fit")));
+            let message =
+                format!("the state of the session is {} bytes; the maximum is {MAX_STATE_BYTES} bytes", text.len());
+            return Err(Error::internal(message));
         }
-        let saved = self.accounts.save_state(&self.session_id, self.state_version, text).await?;
-        self.state_version += i64::from(saved);
-        Ok(saved)
+        let is_saved = self.accounts.save_state(&self.session_id, self.state_version, text).await?;
+        self.state_version += i64::from(is_saved);
+        Ok(is_saved)
     }
+}
+
+/// Returns a random delay of up to 2 ms before the first retry, and of up to twice the previous bound before each later one.
+fn backoff(retry: u32) -> Duration {
+    let bound = 1_u64.checked_shl(retry).unwrap_or(u64::MAX).min(MAX_BACKOFF_MILLIS);
+    // The keys of a `RandomState` are random: there is no need for a random number generator.
+    let random = RandomState::new().hash_one(retry);
+    Duration::from_micros(random % (bound * 1000))
 }
 
 impl fmt::Debug for Session {
@@ -131,11 +159,3 @@ impl fmt::Debug for SessionInfo {
             .finish_non_exhaustive()
     }
 }
-
-impl fmt::Display for StateConflict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("another request has saved this session's state in between")
-    }
-}
-
-impl std::error::Error for StateConflict {}

@@ -1,0 +1,95 @@
+//! The state of a session under concurrent requests.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use method_sdk::host::{AccountApi, BoxFuture, SessionRecord};
+use method_sdk::serde_json::{Map, Value};
+use method_sdk::{DatabaseHandle, Result, Session, StateConflict};
+
+/// Accounts whose sessions are always saved by another request first, until `free_after` attempts.
+struct ContendedAccounts {
+    saves: AtomicU32,
+    free_after: u32,
+}
+
+impl AccountApi for ContendedAccounts {
+    fn connection(&self) -> &DatabaseHandle {
+        unreachable!("a session's state needs no other database access")
+    }
+
+    fn create<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<SessionRecord>> {
+        unreachable!()
+    }
+
+    fn login<'a>(&'a self, _: &'a str, _: &'a str, _: Option<&'a str>) -> BoxFuture<'a, Result<SessionRecord>> {
+        unreachable!()
+    }
+
+    fn update<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Option<SessionRecord>>> {
+        unreachable!()
+    }
+
+    fn logout<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<()>> {
+        unreachable!()
+    }
+
+    fn clear_sessions<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<()>> {
+        unreachable!()
+    }
+
+    fn save_state<'a>(&'a self, _: &'a str, _: i64, _: String) -> BoxFuture<'a, Result<bool>> {
+        let attempts = self.saves.fetch_add(1, Ordering::Relaxed) + 1;
+        Box::pin(async move { Ok(attempts > self.free_after) })
+    }
+
+    fn load_state<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(Map<String, Value>, i64)>> {
+        let version = i64::from(self.saves.load(Ordering::Relaxed));
+        Box::pin(async move { Ok((Map::from_iter([("count".to_owned(), version.into())]), version)) })
+    }
+}
+
+fn contended_session(free_after: u32) -> (Session, Arc<ContendedAccounts>) {
+    let accounts = Arc::new(ContendedAccounts { saves: AtomicU32::new(0), free_after });
+    let record = SessionRecord {
+        user_id: "alice".to_owned(),
+        session_id: "secret".to_owned(),
+        expires: i64::MAX,
+        state: Map::new(),
+        state_version: 0,
+    };
+    (Session::new(record, accounts.clone()), accounts)
+}
+
+fn increment(state: &mut Map<String, Value>) -> i64 {
+    let count = state.get("count").and_then(Value::as_i64).unwrap_or(0) + 1;
+    state.insert("count".to_owned(), count.into());
+    count
+}
+
+#[tokio::test(start_paused = true)]
+async fn update_state_changes_the_state_that_another_request_has_saved() {
+    let (mut session, accounts) = contended_session(3);
+    assert_eq!(session.update_state(increment).await.unwrap(), 4);
+    assert_eq!(accounts.saves.load(Ordering::Relaxed), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn update_state_returns_the_conflict_after_20_attempts_and_a_few_seconds() {
+    let (mut session, accounts) = contended_session(u32::MAX);
+    let started = tokio::time::Instant::now();
+    let error = session.update_state(increment).await.unwrap_err();
+    assert_eq!((error.code(), accounts.saves.load(Ordering::Relaxed)), (1016, 20));
+    assert!(error.source().unwrap().is::<StateConflict>());
+    let waited = started.elapsed();
+    assert!((100..7000).contains(&waited.as_millis()), "19 random delays of up to 512 ms: {waited:?}");
+
+    let error = session.save_state().await.unwrap_err();
+    assert_eq!((error.code(), accounts.saves.load(Ordering::Relaxed)), (1016, 21));
+    assert!(error.source().unwrap().is::<StateConflict>());
+}
