@@ -1,4 +1,4 @@
-//! What a client hears when a call fails, and what the log hears: two different fields.
+//! The error of a failed call: the message for the client and, in another field, the cause for the log.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -10,10 +10,12 @@ use serde_json::Value;
 
 use crate::transient::is_transient;
 
-/// What a method returns: `Ok` is sent to the client as `{"result": ..}`, `Err` as `{"error": ..}`.
+/// The result of a method. The client receives `Ok` as `{"result": ..}` and `Err` as `{"error": ..}`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// One row of the framework's table of codes: its number, its text, and the HTTP status at the URL door.
+/// An error code of the framework: its number, its text, and its HTTP status.
+///
+/// The codes are the constants in [`code`].
 ///
 /// # Example
 /// ```
@@ -22,20 +24,21 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// assert_eq!((error.code(), error.message()), (1004, "Not authorized"));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Code {
     /// The number in `{"error": {"code": ..}}`.
     pub number: i32,
     /// The text in `{"error": {"value": ..}}`.
     pub text: &'static str,
-    /// The HTTP status at the URL door; the envelope door answers 200 unless `transport`.
+    /// The HTTP status of a method URL. The RPC endpoint returns 200 unless `transport` is set.
     pub status: StatusCode,
-    /// The transport itself failed: the status goes out at both doors, and the answer is not signed.
+    /// Whether the transport itself has failed: both endpoints return the status, and the response is not signed.
     pub transport: bool,
 }
 
 macro_rules! codes {
     ($($name:ident = $number:literal $status:ident $transport:literal $text:literal;)*) => {
-        /// The codes of the framework, 1000 to 1999. A method's own codes start at 2000.
+        /// The error codes of the framework, 1000 to 1999. The codes of methods start at 2000.
         pub mod code {
             use super::{Code, StatusCode};
             $(
@@ -69,11 +72,11 @@ codes! {
     UNSUPPORTED_ENCODING   = 1021 UNSUPPORTED_MEDIA_TYPE true  "Unsupported content encoding";
 }
 
-/// A failed call: what the client is told, and beside it the cause that only the log is told.
+/// The error of a failed call: a code and a message for the client, and a source that only the log shows.
 ///
-/// Any `std` error becomes one with `?`: it is logged with the request id, and the client gets code 1000, "Server error.", or
-/// 1016 if it is the database that is away, busy or full.
-/// What the client is meant to read is made with [`Error::new`].
+/// [`Error::new`] creates an error for the client. `?` converts any other error that implements [`std::error::Error`]: it is logged with
+/// the request ID, and the client receives code 1000, "Server error.". If it is an error of a database that is unreachable, busy or full,
+/// the client receives code 1016, "Service unavailable".
 ///
 /// # Example
 /// ```
@@ -100,9 +103,9 @@ struct Inner {
 }
 
 impl Error {
-    /// An error for the client: `{"error": {"value": value, "code": code}}`.
+    /// Creates an error for the client, which receives `{"error": {"value": message, "code": code}}`.
     ///
-    /// Codes 1000 to 1999 are the framework's (see [`code`]); a method's own start at 2000.
+    /// Codes 1000 to 1999 belong to the framework (see [`code`]). The codes of methods start at 2000.
     pub fn new(code: i32, message: impl Into<Cow<'static, str>>) -> Self {
         Error(Box::new(Inner {
             code,
@@ -115,80 +118,80 @@ impl Error {
         }))
     }
 
-    /// Code 1000: the client is told "Server error.", the log is told the cause.
+    /// Creates error 1000. The client receives "Server error.", and the log shows the source.
     pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Error::from(code::SERVER_ERROR).with_source(source)
     }
 
-    /// Code 1016: what is needed for an answer is away or overloaded, and may be back soon.
+    /// Creates error 1016 (Service unavailable): something that the call needs is unreachable or overloaded for now.
     pub fn unavailable(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Error::from(code::SERVICE_UNAVAILABLE).with_source(source)
     }
 
-    /// Code 1019: a parameter does not fit. `path` is a JSON Pointer such as `/user_id`, empty for the parameters as a whole.
+    /// Creates error 1019 (Invalid parameters). `path` is a JSON Pointer such as `/user_id`; it is empty for the parameters as a whole.
     pub fn invalid_parameters(path: &str, message: &str) -> Self {
-        let place = if path.is_empty() { String::new() } else { format!("{path}: ") };
-        let text = format!("{}: {place}{message}", code::INVALID_PARAMETERS.text);
+        let prefix = if path.is_empty() { String::new() } else { format!("{path}: ") };
+        let text = format!("{}: {prefix}{message}", code::INVALID_PARAMETERS.text);
         Error::new(code::INVALID_PARAMETERS.number, text)
             .with_details(serde_json::json!([{ "path": path, "message": message }]))
     }
 
-    /// The same error with another HTTP status at the URL door, instead of the code's own (400 for codes from 2000 up).
+    /// Sets the HTTP status of a method URL. The default is the status of the [`Code`], or 400 for codes from 2000 up.
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Self {
         self.0.status = Some(status);
         self
     }
 
-    /// The same error with a member `details`, any JSON, for programs to read.
+    /// Adds a member `details` with any JSON, for programs.
     #[must_use]
     pub fn with_details(mut self, details: impl Into<Value>) -> Self {
         self.0.details = Some(details.into());
         self
     }
 
-    /// The same error with a cause for the log; the client never sees it.
+    /// Sets the cause, which is logged and never sent to the client.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
     }
 
-    /// The same error with a `Retry-After` header, rounded up to whole seconds.
+    /// Adds a `Retry-After` header, rounded up to whole seconds.
     #[must_use]
     pub fn with_retry_after(mut self, wait: Duration) -> Self {
         self.0.retry_after = Some(wait);
         self
     }
 
-    /// Returns the error with a response header, replacing one of the same name.
+    /// Adds a response header, which replaces one of the same name.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.insert(name, value);
         self
     }
 
-    /// The number the client reads.
+    /// Returns the code.
     pub fn code(&self) -> i32 {
         self.0.code
     }
 
-    /// The text the client reads.
+    /// Returns the message for the client.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The member `details`, if there is one.
+    /// Returns the member `details`.
     pub fn details(&self) -> Option<&Value> {
         self.0.details.as_ref()
     }
 
-    /// What really happened, for the log.
+    /// Returns the cause, for the log.
     pub fn source(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
         self.0.source.as_deref()
     }
 
-    /// The cause, and what caused that, in one line.
+    /// Returns the cause and its own causes in one line, separated by colons.
     pub fn source_chain(&self) -> Option<String> {
         let mut cause: Option<&dyn StdError> = Some(self.0.source.as_deref()?);
         let chain = std::iter::from_fn(|| {
@@ -199,11 +202,12 @@ impl Error {
         Some(chain.collect::<Vec<_>>().join(": "))
     }
 
-    /// Whole seconds for `Retry-After`: those asked for, else 1 for the codes that ask a client to come back (1013, 1016).
+    /// Returns the seconds for `Retry-After`: the time of [`with_retry_after`](Error::with_retry_after), or 1 for the codes 1013 (Too many
+    /// requests) and 1016 (Service unavailable).
     pub fn retry_after_seconds(&self) -> Option<u64> {
-        let asked = self.0.retry_after.map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
-        let comes_back = [code::TOO_MANY_REQUESTS.number, code::SERVICE_UNAVAILABLE.number].contains(&self.0.code);
-        asked.or(comes_back.then_some(1))
+        let requested = self.0.retry_after.map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+        let is_retryable = [code::TOO_MANY_REQUESTS.number, code::SERVICE_UNAVAILABLE.number].contains(&self.0.code);
+        requested.or(is_retryable.then_some(1))
     }
 
     /// Returns the response headers set by [`with_header`](Error::with_header).
@@ -211,13 +215,13 @@ impl Error {
         &self.0.headers
     }
 
-    /// The HTTP status at the URL door.
+    /// Returns the HTTP status of a method URL.
     pub fn http_status(&self) -> StatusCode {
-        let own = || self.row().map_or(StatusCode::BAD_REQUEST, |row| row.status);
-        self.0.status.unwrap_or_else(own)
+        let default = || self.row().map_or(StatusCode::BAD_REQUEST, |row| row.status);
+        self.0.status.unwrap_or_else(default)
     }
 
-    /// Whether the transport itself failed, so that the status goes out at both doors and nothing is signed.
+    /// Returns `true` if the transport itself has failed: both endpoints return the HTTP status, and the response is not signed.
     pub fn is_transport(&self) -> bool {
         self.row().is_some_and(|row| row.transport)
     }
@@ -233,7 +237,8 @@ impl From<Code> for Error {
     }
 }
 
-/// The way of `?`: anything that went wrong and was not meant for the client. A database that is away is 1016, all else 1000.
+/// Converts an error that is not meant for the client, as `?` does: to error 1016 (Service unavailable) if it is a transient error of a
+/// database, and to error 1000 (Server error) otherwise.
 impl<E: StdError + Send + Sync + 'static> From<E> for Error {
     fn from(source: E) -> Self {
         if is_transient(&source) { Error::unavailable(source) } else { Error::internal(source) }

@@ -1,4 +1,4 @@
-//! Where a method meets the server: what the server does for a handler. Not for authors of methods.
+//! The interface between a method's handler and the server. It is not for authors of methods.
 
 use std::pin::Pin;
 
@@ -10,7 +10,7 @@ use crate::{DatabaseHandle, Result};
 pub use crate::call_state::{CallState, StreamingResponse};
 pub use crate::request::RequestInfo;
 
-/// A boxed future, as a trait object needs it.
+/// A boxed future, for methods of trait objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The body of a successful response: `{"result": ..}`.
@@ -20,30 +20,30 @@ pub struct Success<T> {
     pub result: T,
 }
 
-/// A session as the server knows it: what a [`Session`](crate::Session) is made of.
+/// A session in the server's terms, from which a [`Session`](crate::Session) is created. The server creates it by naming every field.
 #[derive(Clone)]
 pub struct SessionRecord {
-    /// Whose session it is; with signature version 1 also the key of its signatures.
+    /// The name of the account. With signature version 1, it is also the key of the signatures.
     pub user_id: String,
-    /// The secret that the client presents.
+    /// The secret that the client sends.
     pub session_id: String,
-    /// When it ends, in unix seconds.
+    /// The time at which the session expires, in unix seconds.
     pub expires: i64,
-    /// Its state.
+    /// The state of the session.
     pub state: Map<String, Value>,
-    /// How often the state has been saved.
+    /// The number of times that the state has been saved.
     pub state_version: i64,
 }
 
-/// Accounts and sessions, as a handler asks for them; the server's one implementation holds all the rules.
+/// The accounts and sessions that a handler works with. The server's implementation holds all the rules.
 pub trait AccountApi: Send + Sync {
-    /// The database that they are kept in.
+    /// Returns the database of the accounts and sessions.
     fn connection(&self) -> &DatabaseHandle;
 
-    /// Makes an account and a session for it.
+    /// Creates an account and a session for it.
     fn create<'a>(&'a self, user_id: &'a str, password: &'a str) -> BoxFuture<'a, Result<SessionRecord>>;
 
-    /// Checks a password and makes a session; `replaces` is the session that came with the request and ends if it is the same user's.
+    /// Verifies a password and creates a session. `replaces` is the ID of a session of the same user that came with the request; it ends.
     fn login<'a>(
         &'a self,
         user_id: &'a str,
@@ -51,7 +51,7 @@ pub trait AccountApi: Send + Sync {
         replaces: Option<&'a str>,
     ) -> BoxFuture<'a, Result<SessionRecord>>;
 
-    /// Checks a password; a new one replaces it, ends all sessions of the account and makes a new one.
+    /// Verifies a password. If there is a new password, sets it, ends all sessions of the account and creates a new session.
     fn update<'a>(
         &'a self,
         user_id: &'a str,
@@ -65,9 +65,9 @@ pub trait AccountApi: Send + Sync {
     /// Ends all sessions of an account.
     fn clear_sessions<'a>(&'a self, user_id: &'a str) -> BoxFuture<'a, Result<()>>;
 
-    /// Saves a session's state if nobody has since `version`; answers whether it did.
+    /// Saves the state of a session unless it has been saved since `version`. Returns `true` if it is saved.
     fn save_state<'a>(&'a self, session_id: &'a str, version: i64, state: String) -> BoxFuture<'a, Result<bool>>;
 
-    /// A session's state as it is now, and its version.
+    /// Returns the current state of a session and its version.
     fn load_state<'a>(&'a self, session_id: &'a str) -> BoxFuture<'a, Result<(Map<String, Value>, i64)>>;
 }

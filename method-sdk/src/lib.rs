@@ -1,9 +1,9 @@
-//! All that the author of an API method imports.
+//! The SDK for authors of API methods.
 //!
-//! A method is a file in `methods/` with one public function; `methods/greet.rs` is the method `greet`:
+//! A method is a file in `methods/` with a public function `invoke`. `methods/greet.rs` is the method `greet`:
 //!
 //! ```
-//! //! Greets somebody.
+//! //! Greets by name.
 //! use method_sdk::prelude::*;
 //!
 //! #[derive(Deserialize)]
@@ -17,25 +17,25 @@
 //! # fn main() {}
 //! ```
 //!
-//! What `invoke` may take and return, in one place:
+//! The forms of `invoke`:
 //!
 //! | | |
 //! |---|---|
-//! | `params` | a struct that is `Deserialize`, [`Value`](serde_json::Value), [`Box<RawValue>`](serde_json::value::RawValue), or `()` |
-//! | answer | [`Result`] of anything that is `Serialize`; `()` sends nothing |
-//! | `async fn` | may wait: write, log in, query the database |
-//! | `fn` | computes, in place; with `pub const BLOCKING: bool = true` on a thread of its own |
+//! | `params` | a struct that implements `Deserialize`, [`Value`](serde_json::Value), [`Box<RawValue>`](serde_json::value::RawValue), or `()` |
+//! | answer | a [`Result`] of any type that implements `Serialize`; `()` sends nothing |
+//! | `async fn` | may await: stream, log in, query the database |
+//! | `fn` | computes on the server's own thread, or, with `pub const BLOCKING: bool = true`, on the blocking pool |
 //!
-//! In order of the path of a call: [`Request`] comes in, [`Handler`] is what the method holds of it, [`Session`] and
-//! [`DatabaseHandle`] are what it reaches through the handler, [`Error`] is what it can say instead of an answer, and
-//! [`ClosedCall`] is what is left when the client has gone.
+//! The types in the order of a call: the server passes a [`Request`] to the method in a [`Handler`], which also gives access to the
+//! [`Session`] and the [`DatabaseHandle`]. The method returns its answer or an [`Error`]. If the client disconnects, the method's
+//! `on_connection_close` receives a [`ClosedCall`].
 //!
-//! The modules [`host`] and [`generated`] are not for authors: the first is for the server that runs methods, the second for the
-//! code that `method-build` writes.
+//! The modules [`host`] and [`generated`] are not for authors of methods. The first is for the server, the second for the code that
+//! `method-build` generates.
 #![forbid(unsafe_code)]
 
 mod call_state;
-mod connection;
+mod database;
 mod error;
 pub mod generated;
 mod handler;
@@ -60,14 +60,14 @@ pub use tokio;
 pub use tracing;
 
 pub use call_state::{ClientDisconnected, ClosedCall};
-pub use connection::{Database, DatabaseHandle, DatabaseMismatch};
+pub use database::{Database, DatabaseHandle, DatabaseMismatch};
 pub use error::{Code, Error, Result, code};
 pub use handler::Handler;
 pub use method::{Development, Invoke, Method, Methods, Registry};
 pub use request::Request;
 pub use session::{Session, SessionInfo, StateConflict};
 
-/// What a method file needs, in one `use method_sdk::prelude::*;`.
+/// The names that a method file needs, for `use method_sdk::prelude::*;`.
 pub mod prelude {
     #[cfg(feature = "mongodb")]
     pub use crate::mongodb;

@@ -1,4 +1,4 @@
-//! The table of methods, and the one probe that finds a method in it.
+//! The table of methods, and the lookup of a method by its name.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -6,33 +6,36 @@ use std::fmt;
 use crate::generated::{HookFuture, MethodFuture, MethodResult, RawParams};
 use crate::{ClosedCall, Handler};
 
-/// One method: a row of the table that `method-build` writes from the files in `methods/`.
+/// A method: a row of the table that `method-build` generates from the files in `methods/`.
+///
+/// Only generated code creates it, together with [`Methods`] and [`Development`], by naming every field. `method-build` has the version
+/// of this crate, so a new field does not break it.
 #[derive(Debug)]
 pub struct Method {
-    /// Its name, such as `account.login`.
+    /// The name, such as `account.login`.
     pub name: &'static str,
-    /// Its file, such as `methods/account/login.rs`.
+    /// The file, such as `methods/account/login.rs`.
     pub file: &'static str,
-    /// The file's `//!` text.
+    /// The `//!` text of the file.
     pub description: &'static str,
-    /// Without a session: 1004, before `invoke` runs.
+    /// Whether a call without a session returns error 1004 (Not authorized) before `invoke` runs.
     pub authenticated: bool,
-    /// May be called with GET.
+    /// Whether the method may be called with GET.
     pub get: bool,
-    /// Seconds `invoke` may take instead of the server's `request_timeout`; 0 is no limit.
+    /// The time limit of `invoke` in seconds, instead of the server's `request_timeout`. 0 is no limit.
     pub timeout_seconds: Option<u64>,
     /// The function to call.
     pub invoke: Invoke,
-    /// What to run once if the client leaves before the answer is done.
+    /// The function to run once if the client disconnects before the response is complete.
     pub on_connection_close: Option<fn(ClosedCall) -> HookFuture>,
 }
 
-/// The methods of an application, as `methods()` of its generated code gives them.
+/// The methods of an application, as `methods()` in its generated code returns them.
 #[derive(Debug, Clone, Copy)]
 pub struct Methods {
-    /// Those that are built in, sorted by name.
+    /// The methods that are compiled into the application, sorted by name.
     pub table: &'static [Method],
-    /// What development mode has to know, if the application is built for it.
+    /// The settings of development mode, if the application is built for it.
     pub development: Option<Development>,
 }
 
@@ -42,25 +45,25 @@ impl From<&'static [Method]> for Methods {
     }
 }
 
-/// What a server in development mode has to know of its application.
+/// An application as development mode needs to know it.
 #[derive(Debug, Clone, Copy)]
 pub struct Development {
-    /// The folder of its Cargo.toml.
+    /// The folder of the application's Cargo.toml.
     pub directory: &'static str,
-    /// The features of Cargo that it is built with, separated by commas.
+    /// The Cargo features that the application is built with, separated by commas.
     pub features: &'static str,
-    /// Whether its methods are compiled and loaded while the server runs, and so are not in the table.
+    /// Whether methods are compiled and loaded while the server runs, in which case the table is empty.
     pub reloads: bool,
 }
 
-/// How a method's `invoke` is to be run.
+/// The function `invoke` of a method, by the way it runs.
 #[derive(Clone, Copy)]
 pub enum Invoke {
-    /// In place: it computes and does not wait.
+    /// A function that computes and does not block; it runs in place.
     Sync(fn(&mut Handler, &RawParams) -> MethodResult),
-    /// On the blocking pool.
+    /// A function that blocks; it runs on the blocking pool.
     Blocking(fn(&mut Handler, &RawParams) -> MethodResult),
-    /// As a future.
+    /// An `async` function.
     Async(for<'a> fn(&'a mut Handler, &'a RawParams) -> MethodFuture<'a>),
 }
 
@@ -71,12 +74,12 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// The registry of a generated table.
+    /// Creates the registry of a generated table.
     pub fn new(methods: &'static [Method]) -> Self {
         Registry { by_name: methods.iter().map(|method| (method.name, method)).collect() }
     }
 
-    /// The method of this name: one probe, whatever the name holds.
+    /// Returns the method of this name, by one lookup for any name.
     pub fn find(&self, name: &str) -> Option<&'static Method> {
         self.by_name.get(name).copied()
     }

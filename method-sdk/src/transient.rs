@@ -1,9 +1,10 @@
-//! Which errors of a database may pass by themselves: it is away, stopping, busy, read-only or full.
+//! Transient errors of a database: it is unreachable, stopping, busy, read-only or full.
 
 use std::error::Error as StdError;
 use std::iter::successors;
 
-/// Whether the same call may work later, as far as the database says: then the client hears 1016 instead of 1000.
+/// Returns `true` if the error, or one of its sources, is a database error after which the same call may succeed later. The client then
+/// receives error 1016 (Service unavailable) instead of 1000 (Server error).
 pub(crate) fn is_transient(error: &(dyn StdError + 'static)) -> bool {
     successors(Some(error), |error| (*error).source()).any(|error| {
         if let Some(error) = error.downcast_ref::<sqlx::Error>() {
@@ -40,7 +41,7 @@ fn sql(error: &sqlx::Error) -> bool {
     }
 }
 
-/// By SQLite's primary result code, the low byte of the extended one (<https://sqlite.org/rescode.html>).
+/// Classifies SQLite's primary result code, the low byte of the extended one (<https://sqlite.org/rescode.html>).
 #[cfg(feature = "sqlite")]
 fn sqlite(code: &str) -> bool {
     const BUSY: i32 = 5;
@@ -53,13 +54,13 @@ fn sqlite(code: &str) -> bool {
     [BUSY, LOCKED, READ_ONLY, IO, FULL, CANNOT_OPEN].contains(&(extended & 0xff))
 }
 
-/// By the server's error number (<https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html>; MariaDB's are the same).
+/// Classifies the server's error number (<https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html>; MariaDB's are the same).
 #[cfg(feature = "mysql")]
 fn mysql(number: u16) -> bool {
     const DISK_FULL: u16 = 1021;
     const CONNECTIONS_FULL: u16 = 1040;
     const OUT_OF_MEMORY: u16 = 1041;
-    const GALERA_NOT_READY: u16 = 1047; // "unknown command" elsewhere, and a server that knows none is as good as away
+    const GALERA_NOT_READY: u16 = 1047; // "unknown command" in other servers; one that knows no command is as good as unreachable
     const SHUTDOWN: u16 = 1053;
     const TABLE_FULL: u16 = 1114;
     const HOST_BLOCKED: u16 = 1129;
@@ -93,13 +94,13 @@ fn mysql(number: u16) -> bool {
     .contains(&number)
 }
 
-/// By SQLSTATE (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+/// Classifies an SQLSTATE (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
 #[cfg(feature = "postgres")]
 fn postgres(state: &str) -> bool {
     const CONNECTION: &str = "08";
-    const ROLLED_BACK: &str = "40"; // deadlock and its like
-    const RESOURCES: &str = "53"; // disk, memory, connections
-    const INTERVENTION: &str = "57"; // shutdown, start, cancelled
+    const ROLLED_BACK: &str = "40"; // deadlock, serialization failure
+    const RESOURCES: &str = "53"; // disk full, out of memory, too many connections
+    const INTERVENTION: &str = "57"; // shutdown, startup, cancelled query
     const SYSTEM: &str = "58";
     const READ_ONLY: &str = "25006"; // a standby
     const LOCK_NOT_AVAILABLE: &str = "55P03";
@@ -107,7 +108,7 @@ fn postgres(state: &str) -> bool {
         || [READ_ONLY, LOCK_NOT_AVAILABLE].contains(&state)
 }
 
-/// By kind, label and code (<https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml>).
+/// Classifies an error by its kind, label and code (<https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml>).
 #[cfg(feature = "mongodb")]
 fn mongodb(error: &mongodb::error::Error) -> bool {
     use mongodb::error::{ErrorKind, RETRYABLE_WRITE_ERROR, WriteFailure};

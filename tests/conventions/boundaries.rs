@@ -26,8 +26,7 @@ const BOUNDARIES: &[(&str, &str, &[&str])] = &[
 ];
 
 /// The files of the SDK that know the databases: the handle, their errors, and the re-exports.
-const SDK_DATABASES: [&str; 3] =
-    ["method-sdk/src/connection.rs", "method-sdk/src/transient.rs", "method-sdk/src/lib.rs"];
+const SDK_DATABASES: [&str; 3] = ["method-sdk/src/database.rs", "method-sdk/src/transient.rs", "method-sdk/src/lib.rs"];
 
 /// Folders of tests, and of applications that are not part of the workspace.
 const OUTSIDE: [&str; 3] = ["tests/", "bench/", "method-sdk/build/tests/"];

@@ -1,4 +1,4 @@
-//! `method-sdk` as one shared library: what a server in development mode and the methods that it loads have in common.
+//! `method-sdk` as one shared library, for a server in development mode and the methods that it loads.
 #![forbid(unsafe_code)]
 
 pub use method_sdk::*;

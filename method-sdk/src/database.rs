@@ -1,9 +1,6 @@
-//! The way from a method to the database that the server keeps its accounts and sessions in.
+//! Access of methods to the server's database.
 
-use std::error::Error as StdError;
-use std::fmt;
-
-/// The server's connection to its database; see [`Handler::connection`](crate::Handler::connection).
+/// The handle to the server's database; see [`Handler::connection`](crate::Handler::connection).
 #[derive(Debug, Clone)]
 pub struct DatabaseHandle {
     database: Database,
@@ -11,10 +8,11 @@ pub struct DatabaseHandle {
 
 macro_rules! databases {
     ($($(#[doc = $doc:literal])* $feature:literal $variant:ident $get:ident -> $handle:ty;)*) => {
-        /// The database in use: the very pool that the server's sessions use.
+        /// The database of the server: the connection pool, or the MongoDB database, that holds its accounts and sessions.
         ///
-        /// A method asks for the kind it was written for; a server that runs on another answers 1000 and logs which. One that is
-        /// written for several matches. Each kind is a feature of this crate, on by default.
+        /// A method for one kind of database calls the getter of that kind. With `?`, a server with another database returns error 1000
+        /// (Server error) and logs both kinds. A method for several kinds matches on this enum. Each kind is a Cargo feature of this
+        /// crate, enabled by default.
         ///
         /// # Example
         /// ```no_run
@@ -37,10 +35,10 @@ macro_rules! databases {
         }
 
         impl Database {
-            /// The kinds that this build has, as `--database` names them.
+            /// The kinds of database in this build, by their names for `--database`.
             pub const KINDS: &[&str] = &[$(#[cfg(feature = $feature)] $feature),*];
 
-            /// The name of this kind of database, as in `--database`.
+            /// Returns the kind of this database, by its name for `--database`.
             pub fn kind(&self) -> &'static str {
                 match *self {
                     $(#[cfg(feature = $feature)] Database::$variant(_) => $feature,)*
@@ -48,16 +46,16 @@ macro_rules! databases {
             }
 
             $(
-                #[doc = concat!("What leads to the database, if this server runs on ", $feature, ".")]
+                #[doc = concat!("Returns the database if its kind is `", $feature, "`.")]
                 ///
                 /// # Errors
-                /// The server runs on another database.
+                /// [`DatabaseMismatch`] if the server uses another kind of database.
                 #[cfg(feature = $feature)]
                 pub fn $get(&self) -> Result<&$handle, DatabaseMismatch> {
                     match self {
                         Database::$variant(handle) => Ok(handle),
-                        #[allow(unreachable_patterns, reason = "in a build with one database there is no other")]
-                        other => Err(DatabaseMismatch { asked: $feature, running: other.kind() }),
+                        #[allow(unreachable_patterns, reason = "in a build with one kind of database, there is no other")]
+                        other => Err(DatabaseMismatch { requested: $feature, actual: other.kind() }),
                     }
                 }
             )*
@@ -66,9 +64,9 @@ macro_rules! databases {
 }
 
 databases! {
-    /// MongoDB, or what speaks its protocol: the database, by which its collections are reached.
+    /// MongoDB, or a database with its protocol: the database, which leads to its collections.
     "mongodb" Mongodb mongodb -> mongodb::Database;
-    /// MySQL, MariaDB, or what speaks their protocol.
+    /// MySQL, MariaDB, or a database with their protocol.
     "mysql" Mysql mysql -> sqlx::MySqlPool;
     /// PostgreSQL.
     "postgres" Postgres postgres -> sqlx::PgPool;
@@ -76,29 +74,22 @@ databases! {
     "sqlite" Sqlite sqlite -> sqlx::SqlitePool;
 }
 
-/// The method asked for one kind of database, and the server runs on another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The server uses another kind of database than the method requires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the method requires the database {requested}, but the server uses {actual}")]
 pub struct DatabaseMismatch {
-    asked: &'static str,
-    running: &'static str,
+    requested: &'static str,
+    actual: &'static str,
 }
 
 impl DatabaseHandle {
-    /// A connection to this database; for servers and tests.
+    /// Creates the handle to a database; for servers and tests.
     pub fn new(database: Database) -> Self {
         DatabaseHandle { database }
     }
 
-    /// The database in use.
+    /// Returns the database.
     pub fn db(&self) -> &Database {
         &self.database
     }
 }
-
-impl fmt::Display for DatabaseMismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the method asks for {}, and this server runs on {}", self.asked, self.running)
-    }
-}
-
-impl StdError for DatabaseMismatch {}
