@@ -1,16 +1,16 @@
-//! Makes an account and logs it in.
+//! Creates an account and logs it in.
 use method_sdk::prelude::*;
 
-/// The account to be.
+/// The new account.
 #[derive(Deserialize)]
 pub struct Params {
-    /// 1 to 255 bytes, without control characters; `alice` and `Alice` are two accounts.
+    /// The name of the account: 1 to 255 bytes without control characters, case-sensitive.
     pub user_id: String,
-    /// 1 to 1,024 bytes.
+    /// The password: 1 to 1,024 bytes.
     pub password: String,
 }
 
-/// Makes the account; the answer is signed with its session.
+/// Creates the account and a session, which signs the response.
 pub async fn invoke(handler: &mut Handler, params: Params) -> Result<SessionInfo> {
     handler.create_account(&params.user_id, &params.password).await
 }

@@ -1,16 +1,16 @@
 //! Opens a session for an existing account.
 use method_sdk::prelude::*;
 
-/// Who it is.
+/// The credentials.
 #[derive(Deserialize)]
 pub struct Params {
-    /// The account.
+    /// The name of the account.
     pub user_id: String,
-    /// Its password.
+    /// The password of the account.
     pub password: String,
 }
 
-/// Opens the session; the answer is signed with it.
+/// Verifies the password and opens a session, which signs the response.
 pub async fn invoke(handler: &mut Handler, params: Params) -> Result<SessionInfo> {
     handler.login(&params.user_id, &params.password).await
 }

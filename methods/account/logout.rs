@@ -1,17 +1,17 @@
-//! Ends the session that the request came with.
+//! Logs out: ends the session of the request.
 use method_sdk::prelude::*;
 
-/// There must be a session to end.
+/// A call without a session returns error 1004 (Not authorized).
 pub const AUTHENTICATED: bool = true;
 
-/// That it has ended.
+/// The confirmation.
 #[derive(Serialize)]
 pub struct Answer {
-    /// Always true.
+    /// Always `true`.
     pub logged_out: bool,
 }
 
-/// Ends the session, on every server at once; the answer is the last that it signs.
+/// Ends the session on all servers immediately. The response is the last that the session signs.
 pub async fn invoke(handler: &mut Handler, _: ()) -> Result<Answer> {
     handler.logout().await?;
     Ok(Answer { logged_out: true })

@@ -1,28 +1,28 @@
-//! Changes an account's password, which ends all of its sessions and opens a new one.
+//! Changes an account's password, ends all of its sessions and creates a new one.
 use method_sdk::prelude::*;
 
-/// Whose password, and what it shall be.
+/// The credentials and the new password.
 #[derive(Deserialize)]
 pub struct Params {
-    /// The account.
+    /// The name of the account.
     pub user_id: String,
-    /// Its password until now.
+    /// The current password.
     pub password: String,
-    /// Its password from now on; without it nothing changes.
+    /// The new password: 1 to 1,024 bytes. Without it, nothing changes.
     pub new_password: Option<String>,
 }
 
-/// What has changed, and the session that there is now if it was the password.
+/// The changed fields and, if the password is one of them, the new session.
 #[derive(Serialize)]
 pub struct Answer {
-    /// `password`, or nothing.
+    /// `["password"]`, or `[]`.
     pub updated_fields: Vec<&'static str>,
-    /// The new session.
+    /// The new session, whose fields are members of the answer.
     #[serde(flatten)]
     pub session: Option<SessionInfo>,
 }
 
-/// Checks the password and, if there is a new one, sets that.
+/// Verifies the password and sets the new one, if there is one.
 pub async fn invoke(handler: &mut Handler, params: Params) -> Result<Answer> {
     let new_password = params.new_password.as_deref();
     let session = handler.change_password(&params.user_id, &params.password, new_password).await?;

@@ -1,16 +1,16 @@
-//! Streams a countdown, a line a second, each sent as it is due.
+//! Streams a countdown of one line per second.
 use std::time::Duration;
 
 use method_sdk::prelude::*;
 
-/// Where to begin.
+/// The start of the countdown.
 #[derive(Deserialize)]
 pub struct Params {
     /// Seconds.
     pub from: u16,
 }
 
-/// Writes by hand; the answer `()` sends nothing more.
+/// Streams the response. The answer `()` adds nothing to it.
 pub async fn invoke(handler: &mut Handler, params: Params) -> Result<()> {
     handler.response_header("content-type", "text/plain; charset=utf-8")?;
     for n in (1..=params.from).rev() {

@@ -1,17 +1,17 @@
-//! Counts the calls in one session, in the session's state.
+//! Counts the calls of a session in the session's state.
 use method_sdk::prelude::*;
 
-/// Without a session there is nothing to count in: 1004.
+/// A call without a session returns error 1004 (Not authorized).
 pub const AUTHENTICATED: bool = true;
 
-/// How often.
+/// The count.
 #[derive(Serialize)]
 pub struct Answer {
-    /// This call included.
+    /// The calls of the session, this one included.
     pub count: u64,
 }
 
-/// `update_state` tries again when another request of the session was faster, so no count is lost.
+/// Increments the count. `update_state` retries if another request of the session has saved the state first, so no call is lost.
 pub async fn invoke(handler: &mut Handler, _: ()) -> Result<Answer> {
     let count = handler
         .require_session()?

@@ -1,7 +1,7 @@
-//! Answers its parameters: any JSON, numbers byte for byte.
+//! Returns its parameters: any JSON, byte for byte.
 use method_sdk::prelude::*;
 
-/// `RawValue` is JSON that nobody has parsed: what comes in goes out.
+/// Returns the parameters as they are: a `RawValue` is JSON text that is not parsed.
 pub fn invoke(_handler: &mut Handler, params: Box<RawValue>) -> Result<Box<RawValue>> {
     Ok(params)
 }

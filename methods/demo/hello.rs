@@ -1,28 +1,28 @@
-//! Greets by name and counts one on: typed parameters, a typed answer, and GET.
+//! Greets by name and returns the next number: typed parameters and answer, over POST and GET.
 use method_sdk::prelude::*;
 
-/// `curl 'localhost:8888/demo/hello?name=alice&n=41'` works as well as POST.
+/// Allows GET beside POST: `curl 'localhost:8888/demo/hello?name=alice&n=41'`.
 pub const GET: bool = true;
 
-/// Whom to greet.
+/// The name and the number.
 #[derive(Deserialize)]
 pub struct Params {
     /// Any name.
     pub name: String,
-    /// Any number that has a next one.
+    /// Any number but the largest.
     pub n: i64,
 }
 
-/// The greeting.
+/// The greeting and the next number.
 #[derive(Serialize)]
 pub struct Answer {
     /// `hello` and the name.
     pub greeting: String,
-    /// The next number.
+    /// The number after `n`.
     pub n: i64,
 }
 
-/// An error of a method's own has a code from 2000 up.
+/// Computes the answer, or returns error 2000. The error codes of methods start at 2000.
 pub fn invoke(_handler: &mut Handler, params: Params) -> Result<Answer> {
     let n = params.n.checked_add(1).ok_or_else(|| Error::new(2000, "There is no next number"))?;
     Ok(Answer { greeting: format!("hello {}", params.name), n })

@@ -1,14 +1,14 @@
-//! Counts its calls in a table of its own, in the server's database, whichever that is.
+//! Counts its calls in a table of its own, in any of the four databases.
 use method_sdk::prelude::*;
 
-/// How often.
+/// The count.
 #[derive(Serialize)]
 pub struct Answer {
-    /// Calls of everybody, this one included, since the table was made.
+    /// The calls by all clients since the table was created, this one included.
     pub visits: i64,
 }
 
-/// A method for one database would ask for it, `handler.connection().db().sqlite()?`, and have one of these arms.
+/// Counts the call. A method for one database needs no `match`: `handler.connection().db().sqlite()?` returns its pool.
 pub async fn invoke(handler: &mut Handler, _: ()) -> Result<Answer> {
     let visits = match handler.connection().db() {
         #[cfg(feature = "mongodb")]
@@ -19,12 +19,12 @@ pub async fn invoke(handler: &mut Handler, _: ()) -> Result<Answer> {
         Database::Postgres(pool) => postgres::count(pool).await?,
         #[cfg(feature = "sqlite")]
         Database::Sqlite(pool) => sqlite::count(pool).await?,
-        other => return Err(Error::internal(format!("visits cannot be counted in {}", other.kind()))),
+        other => return Err(Error::internal(format!("visits cannot be counted in the database {}", other.kind()))),
     };
     Ok(Answer { visits })
 }
 
-// Everywhere one statement counts and answers the count: two servers never count the same visit.
+// In each database, one statement increments the count and returns it, so that no two calls receive the same count.
 
 #[cfg(feature = "sqlite")]
 mod sqlite {
@@ -45,13 +45,14 @@ mod postgres {
     pub(super) async fn count(pool: &PgPool) -> sqlx::Result<i64> {
         let count = "INSERT INTO demo_visits AS old VALUES ('home', 1) ON CONFLICT (page) DO UPDATE SET visits = old.visits + 1 RETURNING visits";
         match sqlx::query_scalar(count).fetch_one(pool).await {
-            // No table yet. Of two that make it at once PostgreSQL refuses one, which finds the other's.
+            // The table does not exist yet. If two servers create it concurrently, PostgreSQL returns an error to one of them, which
+            // then finds the table of the other.
             Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => {
                 let table = "CREATE TABLE IF NOT EXISTS demo_visits (page TEXT PRIMARY KEY, visits BIGINT NOT NULL)";
                 let _ = sqlx::query(table).execute(pool).await;
                 sqlx::query_scalar(count).fetch_one(pool).await
             }
-            counted => counted,
+            result => result,
         }
     }
 }
@@ -63,7 +64,7 @@ mod mysql {
     pub(super) async fn count(pool: &MySqlPool) -> sqlx::Result<i64> {
         let table = "CREATE TABLE IF NOT EXISTS demo_visits (page VARCHAR(64) PRIMARY KEY, visits BIGINT NOT NULL)";
         sqlx::query(table).execute(pool).await?;
-        // `LAST_INSERT_ID(n)` is MySQL's way to answer n.
+        // `LAST_INSERT_ID(n)` makes MySQL return n as the last insert ID.
         let count = "INSERT INTO demo_visits VALUES ('home', LAST_INSERT_ID(1)) ON DUPLICATE KEY UPDATE visits = LAST_INSERT_ID(visits + 1)";
         Ok(sqlx::query(count).execute(pool).await?.last_insert_id().cast_signed())
     }

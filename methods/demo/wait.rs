@@ -1,26 +1,26 @@
-//! Waits and then answers, unless the client leaves: a long poll.
+//! Waits for a number of seconds and then answers, as in a long poll.
 use std::time::Duration;
 
 use method_sdk::prelude::*;
 
-/// Instead of the server's `request_timeout`: it is the caller who says how long.
+/// The time limit, instead of the server's `request_timeout`: an hour, because the caller chooses the time.
 pub const TIMEOUT_SECONDS: u64 = 3600;
 
-/// How long.
+/// The time to wait.
 #[derive(Deserialize)]
 pub struct Params {
-    /// At most 3,000.
+    /// 0 to 3,000.
     pub seconds: f64,
 }
 
-/// How it ended.
+/// The time that has passed.
 #[derive(Serialize)]
 pub struct Answer {
-    /// The seconds it took.
+    /// Seconds.
     pub waited: f64,
 }
 
-/// Waits for whichever is first: the time, or the client's leaving.
+/// Waits until the time has passed or the client has disconnected.
 pub async fn invoke(handler: &mut Handler, params: Params) -> Result<Answer> {
     if !(0.0..=3000.0).contains(&params.seconds) {
         return Err(Error::new(2000, "seconds must be 0 to 3000"));
@@ -34,7 +34,7 @@ pub async fn invoke(handler: &mut Handler, params: Params) -> Result<Answer> {
     Ok(Answer { waited: started.elapsed().as_secs_f64() })
 }
 
-/// The place to give back what the waiting held: a lock, a subscription.
+/// Runs if the client disconnects while the method waits; it would release a lock or a subscription.
 pub async fn on_connection_close(closed: ClosedCall) {
-    tracing::info!(id = closed.request().id(), "nobody waits any more");
+    tracing::info!(id = closed.request().id(), "the client has disconnected while waiting");
 }
