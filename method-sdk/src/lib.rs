@@ -41,6 +41,7 @@ pub mod generated;
 mod handler;
 pub mod host;
 mod method;
+mod parameter_access;
 mod parameter_diagnosis;
 mod parameter_error;
 mod parameter_tree;

@@ -29,7 +29,7 @@ const BOUNDARIES: &[(&str, &str, &[&str])] = &[
 const SDK_DATABASES: [&str; 3] = ["method-sdk/src/database.rs", "method-sdk/src/transient.rs", "method-sdk/src/lib.rs"];
 
 /// Folders of tests, and of applications that are not part of the workspace.
-const OUTSIDE: [&str; 3] = ["tests/", "bench/", "method-sdk/build/tests/"];
+const OUTSIDE: [&str; 4] = ["tests/", "bench/", "method-sdk/tests/", "method-sdk/build/tests/"];
 
 fn production_files() -> Vec<String> {
     let mut files = rust_files("");
