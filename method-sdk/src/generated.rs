@@ -1,26 +1,15 @@
 //! Functions and traits that the code written by `method-build` calls. Not for method authors; the compiler's messages name the traits.
 
-use std::pin::Pin;
-
-use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::host::Success;
 use crate::{Error, Result};
 
-pub use crate::method::Invoke;
+pub use crate::call_state::HookFuture;
+pub use crate::method::{Invoke, MethodFuture, MethodResult};
 pub use crate::parameters::RawParams;
 pub use crate::{ClosedCall, Handler};
-
-/// The result of a call: the whole body of a successful response, or `None` if `invoke` returns `()` and no body is sent.
-pub type MethodResult = Result<Option<Bytes>>;
-
-/// The future of an `async` method.
-pub type MethodFuture<'a> = Pin<Box<dyn Future<Output = MethodResult> + Send + 'a>>;
-
-/// The future of an `on_connection_close`.
-pub type HookFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The initial capacity of a response body, in bytes: most responses fit.
 const BODY_CAPACITY_BYTES: usize = 256;

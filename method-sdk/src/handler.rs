@@ -9,10 +9,9 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::mpsc;
 
-use crate::host::{AccountApi, CallState, SessionRecord};
-use crate::{
-    ClientDisconnected, ClosedCall, DatabaseHandle, Error, Method, Request, Result, Session, SessionInfo, code,
-};
+use crate::account_api::{AccountApi, SessionRecord};
+use crate::call_state::{CallState, HookFuture};
+use crate::{ClientDisconnected, ClosedCall, DatabaseHandle, Error, Request, Result, Session, SessionInfo, code};
 
 /// Response headers that methods cannot set.
 const RESERVED_HEADERS: [&str; 5] = ["content-length", "transfer-encoding", "connection", "x-hmac", "x-request-id"];
@@ -36,16 +35,16 @@ pub struct Handler {
 struct AccountApiRef(Arc<dyn AccountApi>);
 
 impl Handler {
-    /// Creates the handler of one call of `method`; for servers.
+    /// Creates the handler of one call; `on_connection_close` is the method's. For servers.
     pub fn new(
-        method: &'static Method,
         request: Request,
+        on_connection_close: Option<fn(ClosedCall) -> HookFuture>,
         session: Option<Session>,
         accounts: Arc<dyn AccountApi>,
         call_state: Arc<CallState>,
     ) -> Self {
         let request = Arc::new(request);
-        if let Some(hook) = method.on_connection_close {
+        if let Some(hook) = on_connection_close {
             let closed_call = ClosedCall {
                 request: request.clone(),
                 session: session.clone(),

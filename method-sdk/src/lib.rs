@@ -34,6 +34,7 @@
 //! `method-build` generates.
 #![forbid(unsafe_code)]
 
+mod account_api;
 mod call_state;
 mod database;
 mod error;

@@ -2,9 +2,19 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::pin::Pin;
 
-use crate::generated::{HookFuture, MethodFuture, MethodResult, RawParams};
-use crate::{ClosedCall, Handler};
+use bytes::Bytes;
+
+use crate::call_state::HookFuture;
+use crate::parameters::RawParams;
+use crate::{ClosedCall, Handler, Result};
+
+/// The result of a call: the whole body of a successful response, or `None` if `invoke` returns `()` and no body is sent.
+pub type MethodResult = Result<Option<Bytes>>;
+
+/// The future of an `async` method.
+pub type MethodFuture<'a> = Pin<Box<dyn Future<Output = MethodResult> + Send + 'a>>;
 
 /// A method: a row of the table that `method-build` generates from the files in `methods/`.
 ///

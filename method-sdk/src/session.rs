@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::host::{AccountApi, SessionRecord};
+use crate::account_api::{AccountApi, SessionRecord};
 use crate::{Error, Result};
 
 /// The largest state of a session, in bytes of its JSON text: 64 KiB.

@@ -135,7 +135,8 @@ async fn execute(
     };
 
     let request = Request::new(info, method.name, body);
-    let mut handler = Handler::new(method, request, session, dispatcher.accounts.clone(), call_state.clone());
+    let mut handler =
+        Handler::new(request, method.on_connection_close, session, dispatcher.accounts.clone(), call_state.clone());
     if is_stale {
         // For a streamed response, whose head does not pass through `dispatch`.
         let _ = handler.response_header(STALE, "1");
