@@ -252,7 +252,7 @@ impl Handler {
     /// Ends a streamed response while `invoke` continues. Without it the response ends when `invoke` returns.
     ///
     /// # Errors
-    /// Returns no error today; the `Result` leaves room for one.
+    /// Returns no error today; callers handle one that a later version may return.
     pub async fn finish(&mut self) -> Result<()> {
         if self.chunks.is_none() && !self.call_state.is_complete() {
             self.start_streaming().await;

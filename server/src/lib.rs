@@ -1,21 +1,24 @@
-//! The server around a table of methods: from a socket to an answer, and back.
+//! The server around a table of methods: from a socket to a response.
 //!
-//! In the order in which a call passes them:
+//! In the order of a call:
 //!
 //! | file | |
 //! |---|---|
-//! | `transport/` | a listener, how many connections it takes, and the end; one connection and its time limits |
-//! | `transport/http/` | a request on a connection to something to dispatch, an answer to a response |
-//! | `call/` | the story of one call: the methods by name, sessions and signatures, the forms of requests and answers |
+//! | `server.rs`, `state.rs` | a server, assembled and run; the state that its requests share |
+//! | `transport/` | the accept loop, connections, their limits and the shutdown |
+//! | `transport/http/` | a request to a route, a body within its limits, a response to the client |
+//! | `call/` | one call: authenticate, find the method, authorize, invoke, encode, sign |
 //! | `account/` | the rules of accounts, sessions and passwords |
-//! | `store/` | the databases that keep them |
-//! | `config/`, `cli/`, `runtime.rs`, `log.rs` | how the process is told what to do, and what it tells |
+//! | `store/` | the databases |
+//! | `config/` | the configuration keys and their sources |
+//! | `cli/` | the program: its commands, output and exit statuses |
+//! | `runtime.rs`, `log.rs` | the tokio runtime, the listener and signals; the log |
+//! | `testing.rs` | calls without a socket, for tests |
 //! | `dev/` | development mode: methods are compiled and loaded while the server runs |
-//! | `testing.rs` | the same without a socket |
 
 #![forbid(unsafe_code)]
 
-// By this alone everything that is in the shared library is taken from there.
+// Makes rustc link everything that is in the shared library from there.
 #[cfg(all(feature = "dev", target_os = "linux", target_env = "gnu"))]
 use method_sdk_dylib as _;
 

@@ -23,14 +23,6 @@ mod words;
 
 use std::path::{Path, PathBuf};
 
-/// Files whose words are still to be rewritten, one a line.
-const UNFINISHED: &str = include_str!("unfinished.txt");
-
-/// Returns `true` for a file that is exempt from the word list and from the list of replaced names for now.
-fn is_unfinished(path: &str) -> bool {
-    UNFINISHED.lines().any(|line| line == path)
-}
-
 /// Returns the root of the repository.
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

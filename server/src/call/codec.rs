@@ -56,7 +56,7 @@ impl EncodedResponse {
 /// Decodes the body of a request to the RPC endpoint.
 ///
 /// # Errors
-/// - 1002 (Missing method), 1003 (Missing parameters): the envelope lacks a member.
+/// - 1002 (Missing method), 1003 (Missing parameters): a member of the envelope is missing.
 /// - 1015 (Malformed request): it is not JSON, or nested too deeply.
 pub(crate) fn decode_envelope(body: &Bytes) -> Result<ParsedCall> {
     let text = decode_text(body)?;
