@@ -89,7 +89,7 @@ impl Registry {
         Registry { by_name: methods.iter().map(|method| (method.name, method)).collect() }
     }
 
-    /// Returns the method of this name, by one lookup for any name.
+    /// Returns the method of this name.
     pub fn find(&self, name: &str) -> Option<&'static Method> {
         self.by_name.get(name).copied()
     }

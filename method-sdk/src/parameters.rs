@@ -21,8 +21,8 @@ pub enum RawParams {
 
 /// Deserializes the parameters of a method that does not accept GET.
 ///
-/// Every method instantiates the generic functions of this file with its own type, which takes time to compile: what need not be generic
-/// is not, and what only GET needs is a function of its own.
+/// Every method instantiates the generic functions of this file with its own type, which takes time to compile: code that
+/// can be non-generic is, and code for GET alone is a separate function.
 pub(crate) fn read<P: DeserializeOwned>(params: &RawParams) -> Result<P> {
     match params {
         RawParams::Json(json) => read_body(json),
@@ -86,7 +86,7 @@ fn query_as_json(query: &str) -> String {
     serde_json::Value::Object(members.collect()).to_string()
 }
 
-/// Returns `true` if the parameters are `()`. Serde's own implementation of `()` does not accept `{}`, ours accepts `{}` and `null`.
+/// Returns `true` if the parameters are `()`. serde's `()` rejects `{}`; the server accepts `{}` and `null`.
 fn is_unit<P>() -> bool {
     typeid::of::<P>() == typeid::of::<()>()
 }

@@ -8,7 +8,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::HeaderMap;
 
-/// The head of a request: created once, when the request arrives, and shared by the server, the access log and the method.
+/// The id, client address, time and headers of a request: created once, when the request arrives, and shared by the server, the
+/// access log and the method.
 ///
 /// Methods read it through [`Request`].
 #[non_exhaustive]
@@ -24,7 +25,7 @@ pub struct RequestInfo {
 }
 
 impl RequestInfo {
-    /// Creates the head of a request that arrives now; for servers.
+    /// Creates the information about a request that arrives now; for servers.
     pub fn new(id: String, peer: IpAddr, headers: HeaderMap) -> Self {
         RequestInfo { id, peer, started: Instant::now(), headers }
     }

@@ -114,24 +114,24 @@ impl<'a> AccessLogEntry<'a> {
         AccessLogEntry { request_id: &request.id, peer: request.peer, method, status, elapsed, error, user }
     }
 
-    /// The error's code; 0 for a success.
+    /// Returns the error's code; 0 for a success.
     pub(crate) fn code(&self) -> i32 {
         self.error.map_or(0, Error::code)
     }
 
-    /// The account of the caller's session, up to a limit of bytes.
+    /// Returns the account of the caller's session, up to a limit of bytes.
     pub(crate) fn user(&self) -> Option<&'a str> {
         self.user.map(|user| truncate(user, MAX_TEXT_BYTES))
     }
 
-    /// The error's causes, up to a limit of bytes.
+    /// Returns the error's causes, up to a limit of bytes.
     pub(crate) fn cause(&self) -> Option<String> {
         let mut cause = self.error?.source_chain()?;
         cause.truncate(cause.floor_char_boundary(MAX_CAUSE_BYTES));
         Some(cause)
     }
 
-    /// The time that the request took.
+    /// Returns the time that the request took.
     pub(crate) fn milliseconds(&self) -> f64 {
         self.elapsed.as_micros() as f64 / 1000.0
     }

@@ -7,7 +7,7 @@ use crate::call::in_flight::DetachedCalls;
 use crate::config::Config;
 use crate::transport::http::request::RequestIds;
 
-/// The configuration, the methods and accounts behind the dispatcher, and the calls in flight.
+/// The configuration, the dispatcher with its methods and accounts, the detached calls, and the request ids.
 pub(crate) struct AppState {
     pub(crate) config: Config,
     pub(crate) dispatcher: Arc<Dispatcher>,

@@ -31,7 +31,8 @@ pub enum LoadError {
 
 /// Loads the library at `path` for the rest of the process, and returns its methods.
 ///
-/// None of its functions is called unless its key is `key`, which stands for the SDK, the compiler and the flags that it was compiled with.
+/// None of its functions is called unless its key is `key`, which stands for the SDK, the compiler, the program and the fixed flags
+/// that it was compiled with.
 ///
 /// # Errors
 /// The library cannot be loaded, or has another key.

@@ -50,7 +50,7 @@ fn decode_signature(headers: &HeaderMap) -> Option<[u8; SIGNATURE_BYTES]> {
     values.next().is_none().then_some(signature)
 }
 
-/// Keyed with the user id, as version 1 of the signature requires; `docs/signing.md` says what that does not prove.
+/// Returns the HMAC of a body, keyed with the user id as version 1 requires; `docs/signing.md` says what that does not prove.
 fn mac(session: &Session, body: &[u8]) -> Hmac<Sha1> {
     let mac = Hmac::<Sha1>::new_from_slice(session.user_id.as_bytes()).expect("HMAC accepts keys of any length");
     mac.chain_update(body)

@@ -1,4 +1,4 @@
-//! The methods of development mode: what is loaded of each, and whether it is what its file says. Replaced while calls go on.
+//! The methods of development mode and their states, which change while calls run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

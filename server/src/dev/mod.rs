@@ -14,8 +14,8 @@
 //! | `server/loader` | a package of its own: loads a library into the process |
 //! | `terminal.rs` | reports to the developer; `event_format.rs`: events of the server and of methods |
 //!
-//! `build/application.rs` knows how Cargo builds the application and `build/flags.rs` how rustc compiles its methods, `sdk.rs` the shared library that the process and its methods have in
-//! common, and `restart.rs` replaces the process after a change that cannot be loaded.
+//! `build/application.rs` knows how Cargo builds the application, and `build/flags.rs` how rustc compiles its methods. `sdk.rs` is the
+//! shared library that the process and its methods have in common. `restart.rs` replaces the process.
 
 mod build;
 mod dev_loop;

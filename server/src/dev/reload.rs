@@ -193,7 +193,6 @@ impl Reloader {
         }
     }
 
-    /// Serves these methods.
     fn serve(&self, methods: &[&'static Method], snapshot: &Snapshot<'_>, report: &mut ReloadReport) {
         let fingerprints: Vec<_> = methods.iter().map(|method| snapshot.fingerprint(method.name)).collect();
         report.loaded.extend(methods.iter().map(|method| method.name.to_owned()));

@@ -1,4 +1,4 @@
-//! The developer's terminal: the methods at the start, then a line for each reload and each request, at every level and in every format of the log.
+//! Reports to the developer's terminal: the methods, each reload, each request. The log settings do not apply.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
@@ -53,7 +53,7 @@ impl DevTerminal {
         DevTerminal { writer, palette }
     }
 
-    /// Reports that the server has started.
+    /// Prints the program's name and version.
     pub(super) fn title(&self) {
         let title = concat!("SimpleAPIServer ", env!("CARGO_PKG_VERSION"), ", development mode");
         self.print(&self.palette.paint(BOLD, title));

@@ -124,7 +124,7 @@ impl Watch {
         }
     }
 
-    /// Adds the changes since, without waiting.
+    /// Adds the pending changes, without waiting.
     pub(super) fn drain(&mut self, changes: &mut Changes) {
         while let Ok(event) = self.events.try_recv() {
             self.apply(event, changes);

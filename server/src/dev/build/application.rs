@@ -43,7 +43,7 @@ impl Application {
         self.program.with_file_name("simpleapi-dev")
     }
 
-    /// Returns the `cargo build` command that built this program.
+    /// Returns the `cargo build` command that builds this program again.
     pub(crate) fn build(&self) -> Command {
         let mut cargo = self.cargo("build");
         if let Some(name) = self.program.file_name() {

@@ -47,7 +47,7 @@ pub(crate) struct Compiler {
     application: Application,
     sdk: Sdk,
     rustc: PathBuf,
-    /// Identifies the SDK, the compiler and the flags: libraries with another key do not fit this process.
+    /// Identifies the SDK, the compiler, the program and the fixed flags: libraries with another key do not fit this process.
     key: CString,
     /// The flags that Cargo has listed, once it has.
     flags: Mutex<Option<Arc<Flags>>>,

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-/// An error.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Diagnostic {
     /// The files below `methods/` that it is in, such as `methods/account/login.rs`.

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Writes the linker into `folder` and returns its path, or `None` if that fails: the usual linker is as good.
+/// Writes the linker into `folder` and returns its path, or `None` if that fails: the usual linker works too, more slowly.
 pub(crate) fn write_linker(folder: &Path, sdk: &Path) -> Option<PathBuf> {
     let name = sdk.file_name()?.to_str()?;
     let stub = folder.join(name);
@@ -21,7 +21,7 @@ pub(crate) fn write_linker(folder: &Path, sdk: &Path) -> Option<PathBuf> {
     let status = compiler.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().ok()?;
     let stub = stub.to_str().filter(|stub| status.success() && !stub.contains('\''))?;
     let script = format!(
-        "#!/bin/sh\n# Runs cc with an empty library in place of one.\nfor argument do\n    shift\n    case $argument in */{name}) argument='{stub}' ;; esac\n    set -- \"$@\" \"$argument\"\ndone\nexec cc \"$@\"\n"
+        "#!/bin/sh\n# Runs cc with an empty library in place of the SDK.\nfor argument do\n    shift\n    case $argument in */{name}) argument='{stub}' ;; esac\n    set -- \"$@\" \"$argument\"\ndone\nexec cc \"$@\"\n"
     );
     let linker = folder.join("linker");
     fs::write(&linker, script).ok()?;

@@ -63,7 +63,7 @@ async fn handle(
     response::into_http(response, &request.info, &state.config.allow_origins)
 }
 
-/// Routes a request, reads its body and calls its method. An error is one of a request that is not a call.
+/// Routes a request, reads its body and calls its method. Errors are those of requests that do not become a call.
 async fn handle_request(
     state: &AppState,
     request: &RequestHead<'_>,

@@ -35,7 +35,7 @@ impl RequestIds {
         Ok(RequestIds { start: getrandom::u64()?, next: AtomicU64::new(1) })
     }
 
-    /// Creates the information that server, log and method share of a request. The request keeps its own id if that is a valid one.
+    /// Creates the `RequestInfo` of a request, with the client's request id if it is valid and a new one otherwise.
     pub(crate) fn assign(&self, headers: HeaderMap, peer: IpAddr) -> Arc<RequestInfo> {
         let from_client = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| is_valid(id));
         let id = from_client.map_or_else(|| self.next_id(), str::to_owned);

@@ -31,17 +31,17 @@ pub(crate) fn into_http(response: CallResponse, info: &RequestInfo, allow_origin
     response
 }
 
-/// The response to a request that is not a call: the error with its own HTTP status.
+/// Returns the response to a request that is not a call: the error with its own HTTP status.
 pub(crate) fn error(error: Error) -> EncodedResponse {
     codec::encode_error(error.http_status(), error)
 }
 
-/// The response of `/livez`.
+/// Returns the response of `/livez`.
 pub(crate) fn alive() -> EncodedResponse {
     codec::encode_result("alive")
 }
 
-/// The response of `/readyz`: 503 while the server is shutting down or its database does not respond.
+/// Returns the response of `/readyz`: 503 while the server is shutting down or its database does not respond.
 pub(crate) async fn readiness(state: &AppState, guard: &RequestGuard) -> EncodedResponse {
     let error = if guard.is_draining() {
         Error::unavailable("the server is shutting down")
@@ -55,7 +55,7 @@ pub(crate) async fn readiness(state: &AppState, guard: &RequestGuard) -> Encoded
     codec::encode_error(StatusCode::SERVICE_UNAVAILABLE, code::SERVICE_UNAVAILABLE.into())
 }
 
-/// The response to a CORS preflight of an allowed origin.
+/// Returns the response to a CORS preflight of an allowed origin.
 pub(crate) fn preflight() -> EncodedResponse {
     EncodedResponse {
         status: StatusCode::NO_CONTENT,

@@ -24,10 +24,10 @@ pub(crate) enum Route {
 /// Routes a request by its head. The route of a method URL holds the method.
 ///
 /// # Errors
+/// - 1001 (Cannot call this method): the HTTP method is neither POST nor GET, and there is no such method.
 /// - 1015 (Malformed request): an HTTP/1.1 request without exactly one `Host` header.
 /// - 1016 (Service unavailable): the connection runs too many calls.
 /// - 1020 (Method not allowed): the path does not accept the HTTP method. The error has an `Allow` header.
-/// - The errors of the method table, if the HTTP method is not POST or GET: without a method nothing is allowed.
 pub(crate) async fn route(state: &AppState, request: &RequestHead<'_>, guard: &RequestGuard) -> Result<Route, Error> {
     let RequestHead { http_method, path, info, .. } = request;
     if guard.exceeds_call_limit {
