@@ -46,7 +46,7 @@ impl ClosedCall {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientDisconnected;
 
-/// The state of one call: `Waiting -> Streaming -> Complete | Disconnected`.
+/// The state of one call: `Waiting`, perhaps `Streaming`, and at the end `Complete` or `Disconnected`.
 ///
 /// The handler moves it forward when the method streams its response, and the server when it has sent the response or the client
 /// disconnects.
@@ -101,7 +101,7 @@ impl CallState {
         self.progress().response.take()
     }
 
-    /// Returns `true` if the method has begun to stream its response.
+    /// Returns `true` if the method has begun to stream its response, or the response is complete.
     pub fn is_streamed(&self) -> bool {
         matches!(self.progress().phase, Phase::Streaming | Phase::Complete | Phase::Disconnected { is_streaming: true })
     }
@@ -123,7 +123,7 @@ impl CallState {
 
     /// Records that the client has disconnected, and resolves [`closed`](CallState::closed).
     ///
-    /// Returns the running `on_connection_close` of the method, once. Does nothing if the response is complete.
+    /// Returns the future of `on_connection_close`, once. Does nothing if the response is complete.
     pub fn disconnect(&self) -> Option<HookFuture> {
         let mut progress = self.progress();
         progress.phase = match progress.phase {
@@ -132,13 +132,14 @@ impl CallState {
             Phase::Streaming => Phase::Disconnected { is_streaming: true },
             disconnected @ Phase::Disconnected { .. } => disconnected,
         };
+        progress.response = None; // nobody will take it, and writes must not wait for that
         let hook = progress.hook.take();
         drop(progress);
         self.close();
         hook.map(|(hook, closed_call)| hook(closed_call))
     }
 
-    /// Returns the running `on_connection_close` if the client disconnected before the handler existed.
+    /// Returns the future of `on_connection_close` if the client disconnected before the handler existed.
     pub fn take_pending_hook(&self) -> Option<HookFuture> {
         let mut progress = self.progress();
         let is_disconnected = matches!(progress.phase, Phase::Disconnected { .. });
@@ -162,16 +163,18 @@ impl CallState {
         }
     }
 
-    /// Begins to stream; the connection takes the response at its next poll. After a disconnect the first chunk already fails.
+    /// Begins to stream; the connection takes the response at its next poll. After a disconnect, or after the response is complete, the
+    /// first chunk already fails.
     pub(crate) fn start_streaming(&self, status: StatusCode, headers: HeaderMap) -> mpsc::Sender<Bytes> {
         let (sender, chunks) = mpsc::channel(BUFFERED_CHUNKS);
         let mut progress = self.progress();
         progress.phase = match progress.phase {
             Phase::Disconnected { .. } => Phase::Disconnected { is_streaming: true },
-            _ => {
+            Phase::Waiting => {
                 progress.response = Some(StreamingResponse { status, headers, chunks });
                 Phase::Streaming
             }
+            phase @ (Phase::Streaming | Phase::Complete) => phase,
         };
         sender
     }
@@ -209,6 +212,32 @@ impl std::error::Error for ClientDisconnected {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "sqlite")]
+    #[tokio::test]
+    async fn a_client_that_disconnects_before_the_handler_exists_runs_the_hook_once() {
+        let pool = sqlx::SqlitePool::connect_lazy("sqlite::memory:").expect("the URL is valid");
+        let info = crate::host::RequestInfo::new("id".to_owned(), [127, 0, 0, 1].into(), HeaderMap::new());
+        let closed_call = ClosedCall {
+            request: Arc::new(Request::new(Arc::new(info), "demo.wait", Bytes::new())),
+            session: None,
+            connection: DatabaseHandle::new(crate::Database::Sqlite(pool)),
+        };
+        let state = CallState::default();
+        assert!(state.take_pending_hook().is_none());
+        assert!(state.disconnect().is_none(), "there is no hook yet");
+        state.set_hook(|_| Box::pin(std::future::ready(())), closed_call);
+        assert!(state.take_pending_hook().is_some());
+        assert!(state.take_pending_hook().is_none() && state.disconnect().is_none(), "only once");
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_begins_after_the_response_is_complete_fails_at_its_first_chunk() {
+        let state = CallState::default();
+        state.complete();
+        let chunks = state.start_streaming(StatusCode::OK, HeaderMap::new());
+        assert!(chunks.send(Bytes::from_static(b"late")).await.is_err() && state.is_complete());
+    }
 
     #[tokio::test]
     async fn a_stream_that_begins_after_the_client_has_disconnected_fails_at_its_first_chunk() {

@@ -164,7 +164,8 @@ impl Error {
         self
     }
 
-    /// Adds a response header, which replaces one of the same name.
+    /// Adds a response header, which replaces one of the same name. Headers that belong to the server are not sent; see
+    /// [`Handler::response_header`](crate::Handler::response_header).
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.insert(name, value);

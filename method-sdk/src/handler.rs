@@ -13,8 +13,8 @@ use crate::account_api::{AccountApi, SessionRecord};
 use crate::call_state::{CallState, HookFuture};
 use crate::{ClientDisconnected, ClosedCall, DatabaseHandle, Error, Request, Result, Session, SessionInfo, code};
 
-/// Response headers that methods cannot set.
-const RESERVED_HEADERS: [&str; 5] = ["content-length", "transfer-encoding", "connection", "x-hmac", "x-request-id"];
+/// The response headers that belong to the server: methods cannot set them.
+pub const RESERVED_HEADERS: [&str; 5] = ["content-length", "transfer-encoding", "connection", "x-hmac", "x-request-id"];
 
 /// The handler of one request: the first argument of every `invoke`.
 #[derive(Debug)]
@@ -228,7 +228,7 @@ impl Handler {
         let bytes = bytes.into();
         if self.chunks.is_none() {
             if self.call_state.is_complete() {
-                return Err(Error::internal("`write` was called after `finish`"));
+                return Err(Error::internal("`write` was called after the end of the response"));
             }
             self.start_streaming().await;
         }

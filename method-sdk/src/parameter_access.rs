@@ -76,11 +76,11 @@ impl<'a> Node<'a> {
     /// Returns the node itself if it is no variant.
     pub(crate) fn into_variant(self) -> Result<Variant<'a>, Self> {
         match self {
-            Node::Object(members) => match <[_; 1]>::try_from(members) {
+            Node::Object(members, json) => match <[_; 1]>::try_from(members) {
                 Ok([(name, content)]) => Ok(Variant { name, content: Some(content) }),
-                Err(members) => Err(Node::Object(members)),
+                Err(members) => Err(Node::Object(members, json)),
             },
-            Node::Array(_) => Err(self),
+            Node::Array(..) => Err(self),
             Node::Json(text) if !text.starts_with('"') => Err(self),
             name => Ok(Variant { name, content: None }),
         }

@@ -76,14 +76,14 @@ impl<'de> Deserializer<'de> for Node<'_> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match self {
             Node::Text(text) => visitor.visit_string(text.into_owned()),
-            Node::Array(nodes) => {
+            Node::Array(nodes, _) => {
                 let length = nodes.len();
                 let mut elements = Elements::new(nodes);
                 let array = visitor.visit_seq(&mut elements)?;
                 elements.end(length)?;
                 Ok(array)
             }
-            Node::Object(members) => visitor.visit_map(Members::new(members)),
+            Node::Object(members, _) => visitor.visit_map(Members::new(members)),
             Node::Json(text) => match scalar(text)? {
                 Value::Bool(value) => visitor.visit_bool(value),
                 Value::String(text) => visitor.visit_string(text),
@@ -133,16 +133,18 @@ impl<'de> Deserializer<'de> for Node<'_> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match self {
-            Node::Text(_) => Node::Array(vec![self]).deserialize_any(visitor),
+            Node::Text(_) => Node::Array(vec![self], None).deserialize_any(visitor),
             node => node.deserialize_any(visitor),
         }
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
-        if name == RAW_VALUE && !matches!(self, Node::Text(_)) {
-            // Any JSON fits, and the value itself is not used.
-            let mut null = serde_json::Deserializer::from_str("null");
-            return null.deserialize_newtype_struct(name, visitor).map_err(de::Error::custom);
+        // Any JSON fits; a type that parses the text may still reject it.
+        if name == RAW_VALUE
+            && let Some(json) = self.json()
+        {
+            let mut raw = serde_json::Deserializer::from_reader(json.as_bytes());
+            return raw.deserialize_newtype_struct(name, visitor).map_err(de::Error::custom);
         }
         visitor.visit_newtype_struct(self)
     }

@@ -76,6 +76,8 @@ impl de::Error for ParameterError {
 }
 
 fn custom(message: &str) -> ParameterError {
+    // A type that parses JSON itself passes on `serde_json`'s text.
+    let message = message.rfind(" at line ").map_or(message, |position| &message[..position]);
     if message.contains("untagged enum") {
         return ParameterError::new("does not match any of the accepted forms"); // serde's text names the Rust type
     }

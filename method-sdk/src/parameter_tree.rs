@@ -13,10 +13,10 @@ pub(crate) enum Node<'a> {
     Json(&'a str),
     /// Text that is converted to the type asked for: a value of a query string, or an object's key.
     Text(Cow<'a, str>),
-    /// The elements of an array.
-    Array(Vec<Node<'a>>),
-    /// The members of an object, with every duplicate.
-    Object(Vec<(Node<'a>, Node<'a>)>),
+    /// The elements of an array, and its JSON text.
+    Array(Vec<Node<'a>>, Option<&'a str>),
+    /// The members of an object, with every duplicate, and its JSON text.
+    Object(Vec<(Node<'a>, Node<'a>)>, Option<&'a str>),
 }
 
 impl<'a> Node<'a> {
@@ -36,8 +36,19 @@ impl<'a> Node<'a> {
             }
             members[position].1.push(Node::Text(value));
         }
-        let value = |values: Vec<_>| <[_; 1]>::try_from(values).map_or_else(Node::Array, |[value]| value);
-        Node::Object(members.into_iter().map(|(key, values)| (Node::Text(key), value(values))).collect())
+        let value = |values: Vec<_>| {
+            <[_; 1]>::try_from(values).map_or_else(|values| Node::Array(values, None), |[value]| value)
+        };
+        Node::Object(members.into_iter().map(|(key, values)| (Node::Text(key), value(values))).collect(), None)
+    }
+
+    /// Returns the JSON text of a value; `None` for text that is not JSON.
+    pub(crate) fn json(&self) -> Option<&'a str> {
+        match self {
+            Node::Json(text) => Some(text),
+            Node::Text(_) => None,
+            Node::Array(_, json) | Node::Object(_, json) => *json,
+        }
     }
 
     /// Returns an object's key as a segment of a path.
@@ -45,7 +56,7 @@ impl<'a> Node<'a> {
         match self {
             Node::Json(text) => (*text).to_owned(),
             Node::Text(text) => text.clone().into_owned(),
-            Node::Array(_) | Node::Object(_) => String::new(),
+            Node::Array(..) | Node::Object(..) => String::new(),
         }
     }
 }
@@ -63,15 +74,28 @@ struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     fn value(&mut self) -> Node<'a> {
-        match self.peek() {
-            Some(b'[') => Node::Array(self.items(b']', Scanner::value)),
-            Some(b'{') => Node::Object(self.items(b'}', Scanner::member)),
+        let first = self.peek();
+        let start = self.rest;
+        match first {
+            Some(b'[') => {
+                let elements = self.items(b']', Scanner::value);
+                Node::Array(elements, Some(self.text_since(start)))
+            }
+            Some(b'{') => {
+                let members = self.items(b'}', Scanner::member);
+                Node::Object(members, Some(self.text_since(start)))
+            }
             Some(b'"') => Node::Json(self.string()),
             _ => {
                 let end = self.rest.find(|c: char| ",]}".contains(c) || c.is_ascii_whitespace());
                 Node::Json(self.take(end.unwrap_or(self.rest.len())))
             }
         }
+    }
+
+    /// Returns the text that has been read since `start`, which was the rest then.
+    fn text_since(&self, start: &'a str) -> &'a str {
+        &start[..start.len() - self.rest.len()]
     }
 
     fn member(&mut self) -> (Node<'a>, Node<'a>) {

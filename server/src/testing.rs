@@ -121,7 +121,7 @@ impl App {
         let call_state = Arc::new(CallState::default());
         let request = CallRequest { endpoint: Endpoint::Rpc, info, body };
         let call = call::dispatch(self.server.dispatcher().clone(), request, call_state.clone());
-        match InFlightCall::new(call_state, call, Arc::new(DetachedCalls::default())).await {
+        match InFlightCall::new(call_state.clone(), call, Arc::new(DetachedCalls::default())).await {
             CallResponse::Full(response) => {
                 Exchange { status: response.status, headers: response.headers, body: response.body }
             }
@@ -130,6 +130,7 @@ impl App {
                 while let Some(chunk) = streaming.chunks.recv().await {
                     body.extend_from_slice(&chunk);
                 }
+                call_state.complete(); // this client has read the response to its end, so it does not disconnect early
                 Exchange { status: streaming.status, headers: streaming.headers, body: body.into() }
             }
         }

@@ -127,6 +127,16 @@ fn demo_methods_beyond_loopback_are_a_warning() {
     assert!(!log.contains("demo methods"), "{log}");
 }
 
+/// The databases of this build; the server rejects the others before it reads their keys.
+fn is_included(options: &[&str]) -> bool {
+    let included = [
+        ("--database=mongodb", cfg!(feature = "mongodb")),
+        ("--database=mysql", cfg!(feature = "mysql")),
+        ("--database=postgres", cfg!(feature = "postgres")),
+    ];
+    included.iter().any(|(option, is_included)| options.contains(option) && *is_included)
+}
+
 #[test]
 fn an_unconfigured_database_is_refused_with_the_missing_keys() {
     for (options, problem) in [
@@ -150,6 +160,10 @@ fn an_unconfigured_database_is_refused_with_the_missing_keys() {
     ] {
         let refused = run(directory().path(), options);
         assert_eq!(refused.status.code(), Some(1), "{options:?}");
+        if !is_included(options) {
+            assert!(stderr(&refused).contains("this build does not include"), "{}", stderr(&refused));
+            continue;
+        }
         assert!(!stderr(&refused).contains("very-secret"), "{}", stderr(&refused));
         assert!(stderr(&refused).contains(problem), "{options:?}: {}", stderr(&refused));
     }
@@ -165,6 +179,10 @@ fn check_reports_an_unreachable_database() {
         let refused = run(directory().path(), &[&["check"], options].concat());
         assert_eq!(refused.status.code(), Some(1));
         let text = stderr(&refused);
+        if !is_included(options) {
+            assert!(text.contains("this build does not include"), "{text}");
+            continue;
+        }
         assert!(text.contains("127.0.0.1:1") && text.contains("refused"), "{text}");
         assert!(!text.contains("very-secret"), "{text}");
     }

@@ -105,7 +105,7 @@ async fn a_saved_moved_or_deleted_file_is_live() {
     // The folder of all methods may be removed and restored as well.
     std::fs::rename(&methods, dev.app.path("removed")).unwrap();
     dev.wait_for_code("back.b.d", 1001).await;
-    dev.server.wait_for_log("there is no such folder");
+    dev.server.wait_for_log("the folder does not exist");
     std::fs::rename(dev.app.path("removed"), &methods).unwrap();
     dev.wait_for_result("back.b.d", "third").await;
     dev.save_text("after.rs", "after");
@@ -839,7 +839,7 @@ fn development_mode_is_refused_beyond_loopback_and_in_a_release_build() {
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     let (status, text) = run(&server_binary(), &["dev"]);
-    assert!(status == Some(2) && text.contains("use `cargo dev`"), "{text}");
+    assert!(status == Some(2) && text.contains("run `cargo dev`"), "{text}");
 
     let app = Scratch::new("refused");
     app.write("methods/a.rs", TEXT_METHOD);

@@ -123,3 +123,29 @@ fn a_malformed_text_is_no_endless_loop() {
         json_error::<Params>(json);
     }
 }
+
+/// A type that parses raw JSON itself.
+#[derive(Debug)]
+struct Price;
+
+impl<'de> serde::Deserialize<'de> for Price {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        serde_json::from_str::<[f64; 2]>(raw.get()).map(|_| Price).map_err(serde::de::Error::custom)
+    }
+}
+
+#[test]
+fn a_type_that_parses_raw_json_gets_its_text_and_is_not_blamed_for_its_neighbour() {
+    #[derive(Debug, serde::Deserialize)]
+    #[expect(dead_code, reason = "only deserialized")]
+    struct Priced {
+        price: Price,
+        small: u8,
+    }
+
+    let message = |json: &str| super::json_error::<Priced>(json).message().to_owned();
+    assert!(message(r#"{"price": [ 12.5, 1], "small": 300}"#).starts_with("Invalid parameters: /small: "));
+    let own = message(r#"{"price": {"a": 1}, "small": 3}"#);
+    assert!(own.starts_with("Invalid parameters: /price: ") && !own.contains(" at line "), "{own}");
+}

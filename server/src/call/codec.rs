@@ -7,7 +7,7 @@ use bytestring::ByteString;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use method_sdk::generated::RawParams;
-use method_sdk::host::Success;
+use method_sdk::host::{RESERVED_HEADERS, Success};
 use method_sdk::{Error, Result, code};
 use serde::de::{Deserializer, IgnoredAny};
 use serde::{Deserialize as _, Serialize};
@@ -99,7 +99,7 @@ pub(crate) fn encode_envelope(method: &str, parameters: impl Serialize) -> serde
     serde_json::to_vec(&Envelope { method, parameters }).map(Bytes::from)
 }
 
-/// Encodes the result of a call. With `has_http_statuses` every error has its own HTTP status, otherwise only errors of the transport do.
+/// Encodes the result of a call, without the headers that methods cannot set. With `has_http_statuses` every error has its own HTTP status, otherwise only errors of the transport do.
 pub(crate) fn encode(result: CallResult, has_http_statuses: bool) -> EncodedResponse {
     match result {
         CallResult::Success { status, mut headers, body } => {
@@ -110,7 +110,11 @@ pub(crate) fn encode(result: CallResult, has_http_statuses: bool) -> EncodedResp
         }
         CallResult::Failure(error) => {
             let has_status = has_http_statuses || error.is_transport();
-            encode_error(if has_status { error.http_status() } else { StatusCode::OK }, error)
+            let mut response = encode_error(if has_status { error.http_status() } else { StatusCode::OK }, error);
+            for name in RESERVED_HEADERS {
+                response.headers.remove(name);
+            }
+            response
         }
     }
 }

@@ -29,7 +29,8 @@ impl Invoker {
     /// Runs `invoke`, and `on_connection_close` beside it if the client has already disconnected. Returns the handler with the result.
     ///
     /// # Errors
-    /// Returns error 1016 (Service unavailable) if the timeout expires. `invoke` has then been dropped, and the handler with it.
+    /// Returns error 1016 (Service unavailable) if the timeout expires. `invoke` has then been dropped with its handler; a blocking
+    /// `invoke` continues on its thread.
     pub(crate) async fn run(
         &self,
         method: &'static Method,
@@ -46,7 +47,7 @@ impl Invoker {
         let invoked = match call_state.take_pending_hook() {
             None => invocation.await,
             // The client disconnected before the handler existed.
-            Some(hook) => tokio::join!(invocation, hook).0,
+            Some(hook) => tokio::join!(invocation, AssertUnwindSafe(hook).catch_unwind()).0,
         };
         let (handler, result) = invoked.ok_or_else(|| Error::unavailable("`invoke` exceeded its timeout"))?;
         let result = if call_state.is_streamed() { end_stream(method, call_state, result) } else { result };

@@ -53,7 +53,7 @@ const SCHEMES: &str = if cfg!(all(feature = "mongodb", feature = "mysql")) {
 } else if cfg!(feature = "mysql") {
     "a URL that starts with `mysql://`; this build does not include mongodb"
 } else {
-    "a build with the feature `mongodb` or `mysql`"
+    "a URL of MongoDB or MySQL; this build includes neither"
 };
 
 /// Imports the accounts of the Python version's database at `url`, and returns a summary.

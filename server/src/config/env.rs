@@ -14,6 +14,8 @@ const PREFIX: &str = "SIMPLEAPI_";
 const CONFIG: &str = "CONFIG";
 /// After the prefix: the prefix of variables that configure tests.
 const TEST: &str = "TEST_";
+/// After the prefix: a variable of the application's build script.
+const DEV: &str = "DEV";
 /// The suffix of a variable that names a file with the value.
 const FILE: &str = "_FILE";
 
@@ -31,7 +33,7 @@ pub(super) fn read(environment: impl IntoIterator<Item = (OsString, OsString)>, 
         .into_iter()
         .filter_map(|(name, value)| {
             let name = name.to_string_lossy().strip_prefix(PREFIX)?.to_owned();
-            (!name.starts_with(TEST)).then_some((name, value))
+            (name != DEV && !name.starts_with(TEST)).then_some((name, value))
         })
         .collect();
     let config = variables.remove(CONFIG);

@@ -160,10 +160,13 @@ async fn idle(connection: &ConnectionState, limit: Duration) {
     // Checks ten times in each period: hyper has no idle timer for HTTP/2.
     let step = (limit / 10).max(Duration::from_millis(1));
     let mut idle_since = Instant::now();
+    let mut seen_requests = connection.total_requests();
     while idle_since.elapsed() < limit {
         sleep_until(Instant::now() + step).await;
-        if connection.is_active() {
+        let total_requests = connection.total_requests();
+        if connection.is_active() || total_requests != seen_requests {
             idle_since = Instant::now();
+            seen_requests = total_requests;
         }
     }
 }

@@ -22,17 +22,29 @@ pub(crate) struct ConnectionState {
     peer: IpAddr,
     shutdown: Shutdown,
     active_requests: AtomicUsize,
+    total_requests: AtomicUsize,
     _permit: ConnectionPermit,
 }
 
 impl ConnectionState {
     pub(crate) fn new(peer: IpAddr, shutdown: Shutdown, permit: ConnectionPermit) -> Arc<Self> {
-        Arc::new(ConnectionState { peer, shutdown, active_requests: AtomicUsize::new(0), _permit: permit })
+        Arc::new(ConnectionState {
+            peer,
+            shutdown,
+            active_requests: AtomicUsize::new(0),
+            total_requests: AtomicUsize::new(0),
+            _permit: permit,
+        })
     }
 
     /// Returns `true` while a response is being sent or a call of the connection is running.
     pub(crate) fn is_active(&self) -> bool {
         self.active_requests.load(Ordering::Relaxed) > 0
+    }
+
+    /// Returns the number of requests since the connection was opened.
+    pub(crate) fn total_requests(&self) -> usize {
+        self.total_requests.load(Ordering::Relaxed)
     }
 }
 
@@ -46,6 +58,7 @@ pub(crate) struct RequestGuard {
 
 impl RequestGuard {
     pub(crate) fn new(version: Version, connection: Arc<ConnectionState>) -> Arc<Self> {
+        connection.total_requests.fetch_add(1, Ordering::Relaxed);
         let other_requests = connection.active_requests.fetch_add(1, Ordering::Relaxed);
         Arc::new(RequestGuard { version, exceeds_call_limit: other_requests >= MAX_CALLS as usize, connection })
     }

@@ -52,10 +52,28 @@ pub(super) fn parse(metadata: &Value, messages: &[Value]) -> Flags {
     for folder in folders {
         flags.arguments.extend(["-L".to_owned(), format!("dependency={}", folder.display())]);
     }
-    let local = packages.iter().filter(|package| package["source"].is_null());
+    let built = packages_of_build(&metadata["resolve"]);
+    let is_local = |package: &&Value| package["source"].is_null() && built.contains(&package["id"].as_str());
+    let local = packages.iter().filter(is_local);
     let folders = local.filter_map(|package| Path::new(package["manifest_path"].as_str()?).parent());
     flags.packages = folders.map(Path::to_owned).collect();
     flags
+}
+
+/// Returns the ids of the packages that a build of the application compiles, which those of its tests are not.
+fn packages_of_build(resolve: &Value) -> BTreeSet<Option<&str>> {
+    let mut ids = BTreeSet::new();
+    let mut open = vec![&resolve["root"]];
+    while let Some(id) = open.pop() {
+        if ids.insert(id.as_str()) {
+            let node = array(&resolve["nodes"]).iter().find(|node| node["id"] == *id);
+            let dependencies = node.map(|node| array(&node["deps"])).unwrap_or_default();
+            let is_built =
+                |dependency: &&Value| array(&dependency["dep_kinds"]).iter().any(|kind| kind["kind"] != "dev");
+            open.extend(dependencies.iter().filter(is_built).map(|dependency| &dependency["pkg"]));
+        }
+    }
+    ids
 }
 
 /// Returns the application's direct dependencies by the names in its sources, each with its file. method-sdk is the shared library instead.
