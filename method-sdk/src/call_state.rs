@@ -132,7 +132,7 @@ impl CallState {
             Phase::Streaming => Phase::Disconnected { is_streaming: true },
             disconnected @ Phase::Disconnected { .. } => disconnected,
         };
-        progress.response = None; // nobody will take it, and writes must not wait for that
+        progress.response = None; // so that writes fail instead of waiting for the connection
         let hook = progress.hook.take();
         drop(progress);
         self.close();
