@@ -53,11 +53,11 @@ impl<'de> de::MapAccess<'de> for Members<'_> {
     type Error = ParameterError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
-        let Some((key, value)) = self.nodes.next() else { return Ok(None) };
-        let segment = key.segment();
-        let taken = seed.deserialize(key).map(Some).map_err(|error| error.within(&segment));
+        let Some((name, value)) = self.nodes.next() else { return Ok(None) };
+        let segment = name.segment();
+        let key = seed.deserialize(name).map(Some).map_err(|error| error.within(&segment));
         self.value = Some((segment, value));
-        taken
+        key
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value> {

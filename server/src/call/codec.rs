@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 /// The deepest nesting of a request body.
 const MAX_DEPTH: usize = 128;
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The call in an envelope.
 pub(crate) struct ParsedCall {
@@ -104,7 +104,7 @@ pub(crate) fn encode(result: CallResult, has_http_statuses: bool) -> EncodedResp
     match result {
         CallResult::Success { status, mut headers, body } => {
             if body.is_some() {
-                headers.entry(CONTENT_TYPE).or_insert(JSON);
+                headers.entry(CONTENT_TYPE).or_insert(APPLICATION_JSON);
             }
             EncodedResponse { status, headers, body: body.unwrap_or_default(), error: None }
         }
@@ -137,7 +137,7 @@ pub(crate) fn encode_error(status: StatusCode, error: Error) -> EncodedResponse 
     let members = ErrorMembers { value: error.message(), code: error.code(), details: error.details() };
     let body = encode_json(&Failure { error: members });
     let mut headers = error.headers().clone();
-    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(CONTENT_TYPE, APPLICATION_JSON);
     if let Some(seconds) = error.retry_after_seconds() {
         headers.insert(RETRY_AFTER, seconds.into());
     }
@@ -148,7 +148,7 @@ pub(crate) fn encode_error(status: StatusCode, error: Error) -> EncodedResponse 
 pub(crate) fn encode_result(result: &str) -> EncodedResponse {
     EncodedResponse {
         status: StatusCode::OK,
-        headers: HeaderMap::from_iter([(CONTENT_TYPE, JSON)]),
+        headers: HeaderMap::from_iter([(CONTENT_TYPE, APPLICATION_JSON)]),
         body: encode_json(&Success { result }),
         error: None,
     }

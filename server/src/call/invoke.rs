@@ -44,12 +44,12 @@ impl Invoker {
             Some(seconds) => Some(Duration::from_secs(seconds)),
         };
         let invocation = with_timeout(timeout, call_state, invoke(&self.blocking, method, handler, params));
-        let invoked = match call_state.take_pending_hook() {
+        let output = match call_state.take_pending_hook() {
             None => invocation.await,
             // The client disconnected before the handler existed.
             Some(hook) => tokio::join!(invocation, AssertUnwindSafe(hook).catch_unwind()).0,
         };
-        let (handler, result) = invoked.ok_or_else(|| Error::unavailable("`invoke` exceeded its timeout"))?;
+        let (handler, result) = output.ok_or_else(|| Error::unavailable("`invoke` exceeded its timeout"))?;
         let result = if call_state.is_streamed() { end_stream(method, call_state, result) } else { result };
         Ok((handler, result))
     }

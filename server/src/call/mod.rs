@@ -128,8 +128,8 @@ async fn execute(
         Err(error) => return CompletedCall::failed(None, session, error),
     };
     let ResolvedMethod { method, is_stale } = resolved;
-    let authorized = authorize(method, session.is_some());
-    let params = match authorized.and_then(|()| params.map_or_else(|| codec::decode_params(&body), Ok)) {
+    let authorization = authorize(method, session.is_some());
+    let params = match authorization.and_then(|()| params.map_or_else(|| codec::decode_params(&body), Ok)) {
         Ok(params) => params,
         Err(error) => return CompletedCall::failed(Some(resolved), session, error),
     };

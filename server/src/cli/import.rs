@@ -88,6 +88,7 @@ pub(crate) async fn import(accounts: &AccountService, url: String) -> Result<Str
 }
 
 /// The accounts of a database, or the error that ends them.
+#[cfg(any(feature = "mongodb", feature = "mysql"))]
 type Sender = mpsc::Sender<Result<LegacyAccount, SourceError>>;
 
 /// Reads all accounts of the database at `url`. An error is the last item.

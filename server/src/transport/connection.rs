@@ -112,7 +112,7 @@ pub(crate) async fn serve_connection(
 async fn drive<C: Future<Output = hyper::Result<()>>>(
     connection: C,
     shutdown: impl Future<Output = ()>,
-    shut_down: impl FnOnce(Pin<&mut C>),
+    start_shutdown: impl FnOnce(Pin<&mut C>),
     abort: impl Future<Output = ()>,
 ) {
     tokio::pin!(connection);
@@ -123,7 +123,7 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
         () = shutdown => None,
     };
     if end.is_none() {
-        shut_down(connection.as_mut());
+        start_shutdown(connection.as_mut());
         end = tokio::select! {
             end = connection => Some(end),
             () = abort => None,

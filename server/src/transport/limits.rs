@@ -21,7 +21,7 @@ pub(crate) struct ConnectionLimiter {
 /// The right to keep one connection open; dropping it frees its slot.
 pub(crate) struct ConnectionPermit {
     /// The address that the connection is counted for, and the counts.
-    counted: Option<(IpAddr, Arc<ConnectionCounts>)>,
+    count: Option<(IpAddr, Arc<ConnectionCounts>)>,
     _slot: OwnedSemaphorePermit,
 }
 
@@ -47,7 +47,7 @@ impl ConnectionLimiter {
     ) -> Option<ConnectionPermit> {
         // All clients behind a trusted proxy share its address.
         if forwarded::is_trusted(address, &config.trusted_proxies) {
-            return Some(ConnectionPermit { counted: None, _slot: slot });
+            return Some(ConnectionPermit { count: None, _slot: slot });
         }
         let mut counts = self.per_address.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(address).or_default();
@@ -55,13 +55,13 @@ impl ConnectionLimiter {
             return None;
         }
         *count += 1;
-        Some(ConnectionPermit { counted: Some((address, self.per_address.clone())), _slot: slot })
+        Some(ConnectionPermit { count: Some((address, self.per_address.clone())), _slot: slot })
     }
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let Some((address, counts)) = &self.counted else { return };
+        let Some((address, counts)) = &self.count else { return };
         let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = counts.get_mut(address) {
             *count -= 1;

@@ -36,7 +36,7 @@ pub(crate) async fn read_body(
     let is_too_large = content_length.is_some_and(|length| length > max_bytes as u64);
     // A client that asks before it sends is refused before it sends.
     if is_too_large && headers.contains_key(EXPECT) {
-        return Err(closing(code::REQUEST_TOO_LARGE));
+        return Err(error_and_close(code::REQUEST_TOO_LARGE));
     }
     let mut body = pin!(body);
     match timeout(config.body_timeout, collect_limited(body.as_mut(), max_bytes)).await {
@@ -44,10 +44,10 @@ pub(crate) async fn read_body(
         Ok(Ok(None)) => {
             // The client is still sending. Read a little more, so that the client gets to read the response.
             let _ = timeout(config.body_timeout, collect_limited(body, max_bytes)).await;
-            Err(closing(code::REQUEST_TOO_LARGE))
+            Err(error_and_close(code::REQUEST_TOO_LARGE))
         }
-        Ok(Err(_)) => Err(closing(code::MALFORMED_REQUEST)),
-        Err(_) => Err(closing(code::REQUEST_TIMEOUT)),
+        Ok(Err(_)) => Err(error_and_close(code::MALFORMED_REQUEST)),
+        Err(_) => Err(error_and_close(code::REQUEST_TIMEOUT)),
     }
 }
 
@@ -74,6 +74,6 @@ async fn collect_limited<B: Buf>(
 }
 
 /// Returns an error after which the connection closes, because the rest of the body is still on its way.
-fn closing(code: Code) -> Error {
+fn error_and_close(code: Code) -> Error {
     Error::from(code).with_header(CONNECTION, HeaderValue::from_static("close"))
 }

@@ -12,8 +12,8 @@ pub(crate) fn client_ip(socket: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) 
     if trusted.is_empty() {
         return address;
     }
-    let lines: Vec<&[u8]> = headers.get_all("x-forwarded-for").iter().map(HeaderValue::as_bytes).collect();
-    for hop in lines.iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b',')) {
+    let values: Vec<&[u8]> = headers.get_all("x-forwarded-for").iter().map(HeaderValue::as_bytes).collect();
+    for hop in values.iter().rev().flat_map(|value| value.rsplit(|byte| *byte == b',')) {
         if !is_trusted(address, trusted) {
             break;
         }
@@ -37,8 +37,8 @@ mod tests {
 
     fn client_of(socket: &str, forwarded: &[&str], trusted: &[&str]) -> String {
         let mut headers = HeaderMap::new();
-        for line in forwarded {
-            headers.append("x-forwarded-for", HeaderValue::from_bytes(line.as_bytes()).unwrap());
+        for value in forwarded {
+            headers.append("x-forwarded-for", HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
         let trusted: Vec<IpNet> = trusted.iter().map(|network| network.parse().unwrap()).collect();
         client_ip(socket.parse().unwrap(), &headers, &trusted).to_string()

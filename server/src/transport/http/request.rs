@@ -24,7 +24,7 @@ pub(crate) struct RequestHead<'a> {
 
 /// Assigns request ids: a random number drawn at the server's start, and a counter.
 pub(crate) struct RequestIds {
-    start: u64,
+    prefix: u64,
     next: AtomicU64,
 }
 
@@ -32,7 +32,7 @@ impl RequestIds {
     /// # Errors
     /// Returns an error if the operating system provides no random bytes.
     pub(crate) fn new() -> Result<Self, getrandom::Error> {
-        Ok(RequestIds { start: getrandom::u64()?, next: AtomicU64::new(1) })
+        Ok(RequestIds { prefix: getrandom::u64()?, next: AtomicU64::new(1) })
     }
 
     /// Creates the `RequestInfo` of a request, with the client's request id if it is valid and a new one otherwise.
@@ -43,7 +43,7 @@ impl RequestIds {
     }
 
     fn next_id(&self) -> String {
-        format!("{:016x}-{:x}", self.start, self.next.fetch_add(1, Ordering::Relaxed))
+        format!("{:016x}-{:x}", self.prefix, self.next.fetch_add(1, Ordering::Relaxed))
     }
 }
 

@@ -49,12 +49,12 @@ pub(crate) async fn route(state: &AppState, request: &RequestHead<'_>, guard: &R
         "/readyz" => Ok(Route::Readiness),
         "/" if http_method == Method::POST => Ok(Route::Call(Endpoint::Rpc)),
         "/" => Err(method_not_allowed("POST")),
-        _ => Ok(Route::Call(method_url(state, request).await?)),
+        _ => Ok(Route::Call(resolve_method_url(state, request).await?)),
     }
 }
 
 /// Finds the method of a URL. An unknown method is an error of the call and not of the route, because the caller is authenticated first.
-async fn method_url(state: &AppState, request: &RequestHead<'_>) -> Result<Endpoint, Error> {
+async fn resolve_method_url(state: &AppState, request: &RequestHead<'_>) -> Result<Endpoint, Error> {
     let method = state.dispatcher.methods.find(&method_name(request.path)).await;
     if request.http_method == Method::POST {
         return Ok(Endpoint::Path { method, query: None });
