@@ -1,7 +1,6 @@
 //! The state of one call, shared by the method's handler and the client's connection.
 
 use std::fmt;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
@@ -9,10 +8,11 @@ use http::{HeaderMap, StatusCode};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::account_api::BoxFuture;
 use crate::{DatabaseHandle, Request, Session};
 
 /// The future of an `on_connection_close`.
-pub type HookFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub type HookFuture = BoxFuture<'static, ()>;
 
 /// Chunks that a stream buffers before `write` waits for the client.
 const BUFFERED_CHUNKS: usize = 16;

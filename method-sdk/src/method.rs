@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::pin::Pin;
 
 use bytes::Bytes;
 
+use crate::account_api::BoxFuture;
 use crate::call_state::HookFuture;
 use crate::parameters::RawParams;
 use crate::{ClosedCall, Handler, Result};
@@ -14,7 +14,7 @@ use crate::{ClosedCall, Handler, Result};
 pub type MethodResult = Result<Option<Bytes>>;
 
 /// The future of an `async` method.
-pub type MethodFuture<'a> = Pin<Box<dyn Future<Output = MethodResult> + Send + 'a>>;
+pub type MethodFuture<'a> = BoxFuture<'a, MethodResult>;
 
 /// A method: a row of the table that `method-build` generates from the files in `methods/`.
 ///

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_util::Stream;
-use method_sdk::host::{CallState, StreamingResponse};
+use method_sdk::host::{BoxFuture, CallState, StreamingResponse};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -53,7 +53,7 @@ impl DetachedCalls {
     }
 }
 
-type CallFuture = Pin<Box<dyn Future<Output = EncodedResponse> + Send>>;
+type CallFuture = BoxFuture<'static, EncodedResponse>;
 
 /// The response of a call.
 pub(crate) enum CallResponse {
