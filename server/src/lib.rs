@@ -12,7 +12,7 @@
 //! | `store/` | the databases |
 //! | `config/` | the configuration keys and their sources |
 //! | `cli/` | the program: its commands, output and exit statuses |
-//! | `runtime.rs`, `log.rs` | the tokio runtime, the listener and signals; the log |
+//! | `runtime.rs`, `log/` | the tokio runtime, the listener and signals; the log |
 //! | `testing.rs` | calls without a socket, for tests |
 //! | `dev/` | development mode: methods are compiled and loaded while the server runs |
 

@@ -229,6 +229,7 @@ async fn neither_the_database_file_nor_the_log_contains_a_session_id_or_a_passwo
         files += usize::from(text.contains("argon2id"));
     }
     assert!(files > 0, "the accounts are in one of the files");
+    server.calls(2);
     let log = server.log();
     assert!(!log.contains(&alice.id) && !log.contains("very-secret-password"), "{log}");
 }

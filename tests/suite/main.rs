@@ -16,6 +16,8 @@ mod endpoints;
 mod graceful_shutdown;
 mod limits;
 #[cfg(feature = "sqlite")]
+mod log;
+#[cfg(feature = "sqlite")]
 mod methods;
 mod multi_instance;
 mod reverse_proxy;

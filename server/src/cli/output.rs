@@ -3,6 +3,8 @@
 use std::io::{self, Write as _};
 use std::process::{self, ExitCode};
 
+use crate::log::LogWriter;
+
 /// The exit status for a command line or a configuration that the process cannot act on.
 const USAGE_STATUS: u8 = 2;
 
@@ -32,8 +34,9 @@ pub(crate) fn exit_usage(message: &str) -> ExitCode {
     ExitCode::from(USAGE_STATUS)
 }
 
-/// Ends the process when it receives a second signal.
-pub(crate) fn exit_at_second_signal() {
-    warn("received a second signal, exiting");
+/// Ends the process when it receives a second signal. The log reports it, because standard error itself may have a reader that stalls.
+pub(crate) fn exit_at_second_signal(log: &LogWriter) {
+    tracing::warn!("received a second signal, exiting");
+    log.close();
     process::exit(1);
 }

@@ -9,25 +9,31 @@ use super::error::CommandError;
 use super::methods::demo_warning;
 use super::output::exit_at_second_signal;
 use crate::account::AccountService;
+use crate::account::password::Passwords;
 use crate::config::Config;
-use crate::runtime::{self, BoundListener, block_on};
+use crate::log::{AccessLog, LogWriter};
+use crate::runtime::{self, BoundListener, RuntimeError, block_on};
 use crate::server::{StartError, static_table};
 use crate::{Server, log};
 
 /// Serves the methods, and returns after a graceful shutdown.
 pub(super) fn serve(methods: Methods, config: Config) -> Result<ExitCode, CommandError> {
-    static_table(methods)?;
-    let _guard = log::init(&config);
+    let (access_log, log_thread) = log::init(&config).map_err(RuntimeError::Threads)?;
     runtime::raise_descriptor_limit();
-    block_on(run(methods, config))??;
+    block_on(run(methods, config, access_log, log_thread.writer().clone()))??;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn run(methods: Methods, config: Config) -> Result<(), CommandError> {
-    let server = Server::new(methods, config.clone()).await?;
+async fn run(
+    methods: Methods,
+    config: Config,
+    access_log: Arc<dyn AccessLog>,
+    log: LogWriter,
+) -> Result<(), CommandError> {
+    let server = Server::with_methods(static_table(methods)?, config.clone(), Passwords::params(), access_log).await?;
     let BoundListener { listener, address, is_inherited } = runtime::listen(&config).await?;
     let server = if is_inherited { server.with_inherited_listener() } else { server };
-    let shutdown = runtime::shutdown_signal(exit_at_second_signal)?;
+    let shutdown = runtime::shutdown_signal(move || exit_at_second_signal(&log))?;
     let database = server.accounts().store().connection().db().kind();
     if let Some(warning) = demo_warning(methods.table.iter().map(|method| method.name), address.ip()) {
         tracing::warn!("{warning}");

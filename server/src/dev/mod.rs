@@ -41,6 +41,7 @@ use crate::call::live_methods::LiveMethods;
 use crate::call::methods::MethodTable;
 use crate::cli::output::{exit_at_second_signal, exit_failure, exit_usage};
 use crate::config::{Config, Dev, LogFormat};
+use crate::log::{LogThread, LogWriter};
 use crate::runtime::{self, BoundListener, RuntimeError, block_on};
 use crate::server::static_table;
 use crate::{Server, StartError, log};
@@ -96,7 +97,11 @@ pub(crate) fn run(methods: Methods, config: Config, options: &Dev) -> ExitCode {
     if let Err(error) = check_address(config.address, options) {
         return exit_usage(&error.to_string());
     }
-    let (writer, guard) = log::stderr_writer();
+    let log_thread = match LogThread::start() {
+        Ok(thread) => thread,
+        Err(error) => return exit_failure(&RuntimeError::Threads(error).to_string()),
+    };
+    let writer = log_thread.writer().clone();
     let palette = Palette::for_stderr();
     let subscriber = log::subscriber(&config, writer.clone());
     match config.log_format {
@@ -105,10 +110,11 @@ pub(crate) fn run(methods: Methods, config: Config, options: &Dev) -> ExitCode {
             log::install(subscriber.event_format(EventFormat { palette }).finish());
         }
     }
-    let terminal = DevTerminal::new(writer, palette);
+    let terminal = DevTerminal::new(writer.clone(), palette);
     runtime::raise_descriptor_limit();
-    let exit = block_on(serve(methods, development, config, terminal, options)).map_err(DevError::from).flatten();
-    drop(guard);
+    let exit =
+        block_on(serve(methods, development, config, terminal, writer, options)).map_err(DevError::from).flatten();
+    drop(log_thread);
     match exit {
         Ok(DevExit::Stopped) => ExitCode::SUCCESS,
         Ok(DevExit::Restart(application, listener)) => {
@@ -129,6 +135,7 @@ async fn serve(
     development: Development,
     config: Config,
     terminal: DevTerminal,
+    log: LogWriter,
     options: &Dev,
 ) -> Result<DevExit, DevError> {
     let started = Instant::now();
@@ -171,7 +178,7 @@ async fn serve(
     let (sender, restart) = oneshot::channel();
     std::thread::spawn(move || dev_loop.run(sender));
 
-    let signal = runtime::shutdown_signal(exit_at_second_signal)?;
+    let signal = runtime::shutdown_signal(move || exit_at_second_signal(&log))?;
     let mut is_restart = false;
     let shutdown = async {
         tokio::select! {

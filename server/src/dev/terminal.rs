@@ -1,15 +1,14 @@
 //! Reports to the developer's terminal: the methods, each reload, each request. The log settings do not apply.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Write as _};
+use std::io::IsTerminal;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use method_sdk::Method;
-use tracing_appender::non_blocking::NonBlocking;
 
 use super::reload::{CompileFailure, ReloadReport};
-use crate::log::{AccessLog, AccessLogEntry};
+use crate::log::{AccessLog, AccessLogEntry, LogWriter};
 
 /// The most methods that are listed at the start.
 const MAX_LISTED: usize = 40;
@@ -26,7 +25,7 @@ const BOLD: &str = "1";
 /// Writes what development mode reports to standard error.
 #[derive(Clone)]
 pub(super) struct DevTerminal {
-    writer: NonBlocking,
+    writer: LogWriter,
     palette: Palette,
 }
 
@@ -49,7 +48,7 @@ impl Palette {
 }
 
 impl DevTerminal {
-    pub(super) fn new(writer: NonBlocking, palette: Palette) -> Self {
+    pub(super) fn new(writer: LogWriter, palette: Palette) -> Self {
         DevTerminal { writer, palette }
     }
 
@@ -125,8 +124,7 @@ impl DevTerminal {
     }
 
     fn print(&self, text: &str) {
-        // Fails only if the writer's thread has ended, which is at the end of the process.
-        let _ = self.writer.clone().write_all(format!("{text}\n").as_bytes());
+        self.writer.push(format!("{text}\n").as_bytes());
     }
 }
 
@@ -139,7 +137,7 @@ impl AccessLog for DevTerminal {
         let outcome = self.palette.paint(if code == 0 { GREEN } else { RED }, &outcome);
         let method = entry.method.unwrap_or("-");
         let user = self.palette.paint(DIM, &printable(entry.user().unwrap_or_default()));
-        let line = format!("{method:<24}  {outcome}{padding}  {:>9.3} ms  {user}", entry.milliseconds());
+        let line = format!("{method:<24}  {outcome}{padding}  {:>9.3} ms  {user}", entry.milliseconds(Instant::now()));
         let line = line.trim_end();
         match entry.cause() {
             Some(cause) => self.print(&format!("{line}\n    {}", self.palette.paint(RED, &printable(&cause)))),
