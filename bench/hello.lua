@@ -1,3 +1,0 @@
--- The request of bench/throughput.
-wrk.method = "POST"
-wrk.body = '{"method": "demo.hello", "parameters": {"name": "alice", "n": 41}}'

@@ -1,0 +1,168 @@
+//! Generated applications of the framework, in folders of their own.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::{Context, Result};
+
+use crate::artifacts::Workspace;
+use crate::command::run;
+use crate::http;
+use crate::process::Process;
+
+/// The groups over which the methods of a tree are distributed.
+const GROUPS: usize = 10;
+
+/// An application.
+pub struct App {
+    pub folder: PathBuf,
+    pub name: String,
+}
+
+impl App {
+    /// Writes an application without methods. `databases` are the features of the server, or its default features.
+    ///
+    /// # Errors
+    /// Returns an error if a file cannot be written.
+    pub fn new(root: &Path, folder: PathBuf, name: &str, databases: Option<&str>) -> Result<Self> {
+        let app = App { folder, name: name.to_owned() };
+        let root = root.display();
+        let features = databases.map_or(String::new(), |databases| {
+            let names: Vec<&str> = databases.split(',').collect();
+            format!(", default-features = false, features = {names:?}")
+        });
+        let sdk = databases.map_or("", |_| ", default-features = false");
+        app.write(
+            "Cargo.toml",
+            &format!(
+                "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n\n[features]\ndev = [\"simpleapi-server/dev\"]\n\n[dependencies]\nmethod-sdk = {{ path = \"{root}/method-sdk\"{sdk} }}\nsimpleapi-server = {{ path = \"{root}/server\"{features} }}\nserde = {{ version = \"1.0\", features = [\"derive\"] }}\n\n[build-dependencies]\nmethod-build = {{ path = \"{root}/method-sdk/build\" }}\n\n[profile.dev.package.argon2]\nopt-level = 3\n\n[profile.dev.package.blake2]\nopt-level = 3\n"
+            ),
+        )?;
+        fs::copy(format!("{root}/Cargo.lock"), app.folder.join("Cargo.lock"))?;
+        app.write("build.rs", "fn main() { method_build::generate(); }\n")?;
+        app.write("src/lib.rs", "include!(concat!(env!(\"OUT_DIR\"), \"/methods.rs\"));\n")?;
+        app.write(
+            "src/main.rs",
+            &format!("fn main() -> std::process::ExitCode {{ simpleapi_server::main({name}::methods()) }}\n"),
+        )?;
+        Ok(app)
+    }
+
+    /// Writes an application of `methods` methods with typed parameters and answers, and one that streams.
+    ///
+    /// # Errors
+    /// Returns an error if a file cannot be written.
+    pub fn tree(workspace: &Workspace, methods: usize) -> Result<Self> {
+        let folder = workspace.folder.join(format!("trees/tree{methods}"));
+        let app = App::new(&workspace.root, folder, &format!("tree{methods}"), None)?;
+        for number in 0..methods {
+            app.write(&format!("methods/group{}/m{number}.rs", number % GROUPS), &greeting_method(number))?;
+        }
+        app.write("methods/stream.rs", STREAM_METHOD)?;
+        Ok(app)
+    }
+
+    /// Returns calls of some methods of a tree, evenly distributed over it.
+    pub fn tree_requests(methods: usize, calls: usize) -> Vec<Vec<u8>> {
+        let call = |call: usize| {
+            let number = call * methods / calls;
+            let method = format!("group{}.m{number}", number % GROUPS);
+            http::post("/", &http::envelope(&method, r#"{"name":"alice"}"#), None)
+        };
+        (0..calls).map(call).collect()
+    }
+
+    /// Writes a file, unless it has the text already: Cargo would build it again.
+    ///
+    /// # Errors
+    /// Returns an error if the file cannot be written.
+    pub fn write(&self, file: &str, text: &str) -> Result<()> {
+        let path = self.folder.join(file);
+        if fs::read_to_string(&path).is_ok_and(|present| present == text) {
+            return Ok(());
+        }
+        fs::create_dir_all(path.parent().context("the file is in a folder")?)?;
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Makes Cargo build the application again, without its dependencies.
+    ///
+    /// # Errors
+    /// Returns an error if the file cannot be changed.
+    pub fn touch(&self) -> Result<()> {
+        File::options().append(true).open(self.folder.join("src/lib.rs"))?.set_modified(SystemTime::now())?;
+        Ok(())
+    }
+
+    /// Builds the application with the profile of the run. It shares the dependencies that the server was built with.
+    ///
+    /// # Errors
+    /// Returns an error if the build fails.
+    pub fn build(&self, workspace: &Workspace) -> Result<()> {
+        let mut cargo = workspace.cargo(&self.folder, &workspace.root.join("target"));
+        run(cargo.arg("--config").arg(workspace.profile_file()?), &workspace.interrupt)
+    }
+
+    /// Returns the program that `build` builds.
+    pub fn program(&self, workspace: &Workspace) -> PathBuf {
+        workspace.binary(&workspace.root.join("target"), &self.name)
+    }
+
+    /// Starts the program with a database in its folder.
+    ///
+    /// # Errors
+    /// Returns an error if it does not start.
+    pub fn start(&self, workspace: &Workspace, port: u16, arguments: &[String], request: &[u8]) -> Result<Process> {
+        let log = workspace.folder.join(format!("data/{port}.log"));
+        let database = format!("--sqlite_path={}", self.folder.join("bench.db").display());
+        let arguments = [arguments, &[database]].concat();
+        Process::start(&self.program(workspace), &arguments, port, log, request, &workspace.interrupt)
+    }
+}
+
+/// Returns the source of a method whose parameters and result are typed JSON.
+pub fn greeting_method(version: usize) -> String {
+    format!(
+        r#"//! Greets the caller.
+use method_sdk::prelude::*;
+
+#[derive(Deserialize)]
+pub struct Params {{
+    pub name: String,
+    pub times: Option<u32>,
+}}
+
+#[derive(Serialize)]
+pub struct Answer {{
+    pub greeting: String,
+    pub version: u32,
+}}
+
+pub async fn invoke(_: &mut Handler, params: Params) -> Result<Answer> {{
+    if params.name.is_empty() {{
+        return Err(Error::new(2001, "A name must not be empty"));
+    }}
+    let greeting = format!("hello {{}}", params.name).repeat(params.times.unwrap_or(1) as usize);
+    Ok(Answer {{ greeting, version: {version} }})
+}}
+"#
+    )
+}
+
+/// A method that streams as many lines as its caller wants.
+const STREAM_METHOD: &str = r#"//! Streams lines of 16 bytes.
+use method_sdk::prelude::*;
+
+#[derive(Deserialize)]
+pub struct Params {
+    pub chunks: u32,
+}
+
+pub async fn invoke(handler: &mut Handler, params: Params) -> Result<()> {
+    for n in 0..params.chunks {
+        handler.write(format!("{n:015}\n")).await?;
+    }
+    handler.finish().await
+}
+"#;
