@@ -18,10 +18,6 @@ pub struct SessionRecord {
     pub session_id: String,
     /// The time at which the session expires, in unix seconds.
     pub expires: i64,
-    /// The state of the session.
-    pub state: Map<String, Value>,
-    /// The number of times that the state has been saved.
-    pub state_version: i64,
 }
 
 /// The accounts and sessions that a handler works with. The server's implementation holds all the rules.
@@ -57,6 +53,6 @@ pub trait AccountApi: Send + Sync {
     /// Saves the state of a session unless it has been saved since `version`. Returns `true` if it is saved.
     fn save_state<'a>(&'a self, session_id: &'a str, version: i64, state: String) -> BoxFuture<'a, Result<bool>>;
 
-    /// Returns the current state of a session and its version.
+    /// Returns the current state of a session, and its version: the number of times that it has been saved.
     fn load_state<'a>(&'a self, session_id: &'a str) -> BoxFuture<'a, Result<(Map<String, Value>, i64)>>;
 }

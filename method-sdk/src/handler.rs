@@ -74,7 +74,7 @@ impl Handler {
         self.session.as_ref().filter(|_| !self.is_logged_out)
     }
 
-    /// Returns the caller's session, to change its state.
+    /// Returns the caller's session, to read or change its state.
     pub fn session_mut(&mut self) -> Option<&mut Session> {
         self.session.as_mut().filter(|_| !self.is_logged_out)
     }

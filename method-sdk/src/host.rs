@@ -6,6 +6,8 @@ pub use crate::account_api::{AccountApi, BoxFuture, SessionRecord};
 pub use crate::call_state::{CallState, StreamingResponse};
 pub use crate::handler::RESERVED_HEADERS;
 pub use crate::request::RequestInfo;
+#[cfg(feature = "sqlite")]
+pub use crate::transient::is_transient_sqlite_code;
 
 /// The body of a successful response: `{"result": ..}`.
 #[derive(Debug, Serialize)]

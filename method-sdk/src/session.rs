@@ -27,7 +27,7 @@ const MAX_BACKOFF_MILLIS: u64 = 512;
 /// # use method_sdk::prelude::*;
 /// pub async fn invoke(handler: &mut Handler, _: ()) -> Result<()> {
 ///     let session = handler.require_session()?;
-///     session.state.insert("theme".into(), json!("dark"));
+///     session.state().await?.insert("theme".into(), json!("dark"));
 ///     session.save_state().await
 /// }
 /// ```
@@ -39,10 +39,17 @@ pub struct Session {
     pub session_id: String,
     /// The time at which the session expires, in unix seconds.
     pub expires: i64,
-    /// The state of the session: a JSON object of up to 64 KiB. A change is stored by [`save_state`](Session::save_state).
-    pub state: Map<String, Value>,
-    state_version: i64,
+    /// `None` until the method asks for it.
+    state: Option<LoadedState>,
     accounts: Arc<dyn AccountApi>,
+}
+
+/// The state of a session, as read from the database and changed since.
+#[derive(Clone)]
+struct LoadedState {
+    members: Map<String, Value>,
+    /// The number of times that the state had been saved when it was read.
+    version: i64,
 }
 
 /// The part of a session that the client receives, as the answer of `account.create` and `account.login`.
@@ -65,8 +72,8 @@ pub struct StateConflict;
 impl Session {
     /// Creates the session of a record; for servers.
     pub fn new(record: SessionRecord, accounts: Arc<dyn AccountApi>) -> Self {
-        let SessionRecord { user_id, session_id, expires, state, state_version } = record;
-        Session { user_id, session_id, expires, state, state_version, accounts }
+        let SessionRecord { user_id, session_id, expires } = record;
+        Session { user_id, session_id, expires, state: None, accounts }
     }
 
     /// Returns the part of the session that the client receives.
@@ -74,7 +81,26 @@ impl Session {
         SessionInfo { session_id: self.session_id.clone(), expires: self.expires, user_id: self.user_id.clone() }
     }
 
-    /// Stores `state` in the database, from which every server reads it for the session's next request.
+    /// Returns the state of the session: a JSON object of up to 64 KiB. [`save_state`](Session::save_state) stores its changes.
+    ///
+    /// The first call reads the state from the database, and later ones return it as it is in this `Session`: a method that does not
+    /// use the state does not read it.
+    ///
+    /// # Errors
+    /// Returns error 1007 (Invalid session ID) if the session has ended since the request was authenticated.
+    pub async fn state(&mut self) -> Result<&mut Map<String, Value>> {
+        let state = match self.state.take() {
+            Some(state) => state,
+            None => {
+                let (members, version) = self.accounts.load_state(&self.session_id).await?;
+                LoadedState { members, version }
+            }
+        };
+        Ok(&mut self.state.insert(state).members)
+    }
+
+    /// Stores the state in the database, from which every server reads it. Does nothing if [`state`](Session::state) has not been called,
+    /// because there is no change then.
     ///
     /// # Errors
     /// - 1016 (Service unavailable) with the source [`StateConflict`] if another request has saved the state since this one read it.
@@ -85,10 +111,10 @@ impl Session {
         if self.try_save().await? { Ok(()) } else { Err(Error::unavailable(StateConflict)) }
     }
 
-    /// Changes `state` and stores it. If another request has saved the state in the meantime, reads that state, changes it and tries
+    /// Changes the state and stores it. If another request has saved the state in the meantime, reads that state, changes it and tries
     /// again, up to 20 times.
     ///
-    /// `change` may run more than once. A retry discards changes to `state` that were not saved before. The delay before a retry is
+    /// `change` may run more than once. A retry discards changes that were not saved before. The delay before a retry is
     /// random, up to a bound that starts at 2 ms and doubles up to 512 ms, so that requests that compete do not keep colliding.
     ///
     /// # Example
@@ -110,9 +136,9 @@ impl Session {
         for attempt in 0..MAX_UPDATE_ATTEMPTS {
             if attempt > 0 {
                 tokio::time::sleep(backoff(attempt)).await;
-                (self.state, self.state_version) = self.accounts.load_state(&self.session_id).await?;
+                self.state = None;
             }
-            let answer = change(&mut self.state);
+            let answer = change(self.state().await?);
             if self.try_save().await? {
                 return Ok(answer);
             }
@@ -120,16 +146,17 @@ impl Session {
         Err(Error::unavailable(StateConflict))
     }
 
-    /// Stores the state unless another request has saved it in the meantime. Returns `true` if it is stored.
+    /// Stores the state unless another request has saved it in the meantime. Returns `true` unless that is so.
     async fn try_save(&mut self) -> Result<bool> {
-        let text = serde_json::to_string(&self.state)?;
+        let Some(LoadedState { members, version }) = &mut self.state else { return Ok(true) };
+        let text = serde_json::to_string(members)?;
         if text.len() > MAX_STATE_BYTES {
             let message =
                 format!("the state of the session is {} bytes; the maximum is {MAX_STATE_BYTES} bytes", text.len());
             return Err(Error::internal(message));
         }
-        let is_saved = self.accounts.save_state(&self.session_id, self.state_version, text).await?;
-        self.state_version += i64::from(is_saved);
+        let is_saved = self.accounts.save_state(&self.session_id, *version, text).await?;
+        *version += i64::from(is_saved);
         Ok(is_saved)
     }
 }

@@ -25,7 +25,8 @@ fn sql(error: &sqlx::Error) -> bool {
         sqlx::Error::Database(error) => {
             #[cfg(feature = "sqlite")]
             if error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
-                return error.code().is_some_and(|code| sqlite(&code));
+                let code = error.code().and_then(|code| code.parse().ok());
+                return code.is_some_and(is_transient_sqlite_code);
             }
             #[cfg(feature = "mysql")]
             if let Some(error) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
@@ -41,17 +42,17 @@ fn sql(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Classifies SQLite's primary result code, the low byte of the extended one (<https://sqlite.org/rescode.html>).
+/// Returns `true` if a result code of SQLite, extended or not, is that of a transient error (<https://sqlite.org/rescode.html>).
 #[cfg(feature = "sqlite")]
-fn sqlite(code: &str) -> bool {
+pub fn is_transient_sqlite_code(code: i32) -> bool {
     const BUSY: i32 = 5;
     const LOCKED: i32 = 6;
     const READ_ONLY: i32 = 8;
     const IO: i32 = 10;
     const FULL: i32 = 13;
     const CANNOT_OPEN: i32 = 14;
-    let extended: i32 = code.parse().unwrap_or_default();
-    [BUSY, LOCKED, READ_ONLY, IO, FULL, CANNOT_OPEN].contains(&(extended & 0xff))
+    let primary = code & 0xff;
+    [BUSY, LOCKED, READ_ONLY, IO, FULL, CANNOT_OPEN].contains(&primary)
 }
 
 /// Classifies the server's error number (<https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html>; MariaDB's are the same).

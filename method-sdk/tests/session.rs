@@ -9,6 +9,7 @@ use method_sdk::{DatabaseHandle, Result, Session, StateConflict};
 
 /// Accounts whose sessions are always saved by another request first, until `free_after` attempts.
 struct ContendedAccounts {
+    loads: AtomicU32,
     saves: AtomicU32,
     free_after: u32,
 }
@@ -49,20 +50,15 @@ impl AccountApi for ContendedAccounts {
     }
 
     fn load_state<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(Map<String, Value>, i64)>> {
+        self.loads.fetch_add(1, Ordering::Relaxed);
         let version = i64::from(self.saves.load(Ordering::Relaxed));
         Box::pin(async move { Ok((Map::from_iter([("count".to_owned(), version.into())]), version)) })
     }
 }
 
 fn contended_session(free_after: u32) -> (Session, Arc<ContendedAccounts>) {
-    let accounts = Arc::new(ContendedAccounts { saves: AtomicU32::new(0), free_after });
-    let record = SessionRecord {
-        user_id: "alice".to_owned(),
-        session_id: "secret".to_owned(),
-        expires: i64::MAX,
-        state: Map::new(),
-        state_version: 0,
-    };
+    let accounts = Arc::new(ContendedAccounts { loads: AtomicU32::new(0), saves: AtomicU32::new(0), free_after });
+    let record = SessionRecord { user_id: "alice".to_owned(), session_id: "secret".to_owned(), expires: i64::MAX };
     (Session::new(record, accounts.clone()), accounts)
 }
 
@@ -70,6 +66,20 @@ fn increment(state: &mut Map<String, Value>) -> i64 {
     let count = state.get("count").and_then(Value::as_i64).unwrap_or(0) + 1;
     state.insert("count".to_owned(), count.into());
     count
+}
+
+#[tokio::test]
+async fn the_state_is_read_when_it_is_first_asked_for_and_saved_only_then() {
+    let (mut session, accounts) = contended_session(0);
+    let counts = || (accounts.loads.load(Ordering::Relaxed), accounts.saves.load(Ordering::Relaxed));
+    session.save_state().await.unwrap();
+    assert_eq!(counts(), (0, 0));
+    session.state().await.unwrap().insert("count".to_owned(), 5.into());
+    assert_eq!(session.state().await.unwrap()["count"], 5);
+    assert_eq!(counts(), (1, 0));
+    session.save_state().await.unwrap();
+    assert_eq!(session.update_state(increment).await.unwrap(), 6);
+    assert_eq!(counts(), (1, 2));
 }
 
 #[tokio::test(start_paused = true)]

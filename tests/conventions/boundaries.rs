@@ -11,6 +11,8 @@ const BOUNDARIES: &[(&str, &str, &[&str])] = &[
     ("sha1", "server", &["server/src/call/auth.rs"]),
     ("sqlx", "server", &["server/src/store/", "server/src/cli/import.rs"]),
     ("mongodb", "server", &["server/src/store/", "server/src/cli/import.rs"]),
+    ("rusqlite", "", &["server/sqlite/"]),
+    ("simpleapi_sqlite", "", &["server/src/store/sql/sqlite/", "method-sdk/dylib/", "server/sqlite/"]),
     ("structopt", "", &["server/src/config/args.rs"]),
     ("sqlx", "method-sdk/src", &SDK_DATABASES),
     ("mongodb", "method-sdk/src", &SDK_DATABASES),

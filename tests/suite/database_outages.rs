@@ -1,5 +1,6 @@
 //! An unreachable, slow or full database: error 1016 within the timeout, never a wrong result, and recovery without a restart.
 
+use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -9,12 +10,13 @@ use serde_json::json;
 
 use crate::databases::{Database, Kind, Machine, over_every_server};
 use crate::support::client::Session;
-use crate::support::{Api, Listening as _, wait_for_async};
+use crate::support::{Api, Listening as _, sign, wait_for_async};
 
 over_every_server! {
     a_database_restarted_three_times_under_load_recovers_each_time
     a_database_unreachable_at_the_start_is_used_once_it_recovers
     a_database_slower_than_its_timeout_fails_calls_with_1016
+    a_disconnect_before_invoke_has_begun_is_noticed
 }
 
 /// The result of a call, and when it came.
@@ -158,6 +160,37 @@ async fn a_database_slower_than_its_timeout_fails_calls_with_1016(kind: Kind) {
     }
     hold.end().await;
     wait_for_async(async || api.call_as(&alice, "demo.echo", json!(1)).await.code() == 0).await;
+}
+
+async fn a_disconnect_before_invoke_has_begun_is_noticed(kind: Kind) {
+    let machine = Machine::start(kind);
+    let database = Database::on(kind, &machine.url);
+    let server = database.server_of(fixture::methods(), |config| config.database_timeout = Duration::from_secs(3600));
+    let api = server.api();
+    let alice = api.create("alice").await;
+    let name = format!("early on {}", kind.name());
+    let body = json!({ "method": "probe.leave", "parameters": name }).to_string();
+    let (session, signature, length) = (&alice.id, sign("alice", body.as_bytes()), body.len());
+    let hold = Hold::on(&machine, &database).await;
+    let mut stream = server.connect();
+    write!(
+        stream,
+        "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nx-session-id: {session}\r\nx-hmac: {signature}\r\nContent-Length: {length}\r\n\r\n"
+    )
+    .unwrap();
+    let mut piece = [0; 100];
+    let length = stream.read(&mut piece).unwrap();
+    assert!(piece[..length].starts_with(b"HTTP/1.1 100"), "the body is being read");
+    stream.write_all(body.as_bytes()).unwrap();
+    // A later request has been answered, so the server has received the earlier one, which waits for its session.
+    assert_eq!(api.call("echo.ping", json!(1)).await.result(), 1);
+    drop(stream);
+    assert_eq!(api.call("echo.ping", json!(1)).await.result(), 1);
+    let probe = fixture::_probe::probe(&name);
+    assert_eq!(probe.count("started"), 0);
+    probe.open();
+    hold.end().await;
+    wait_for_async(async || probe.count("ended") == 1 && probe.count("closed by alice") == 1).await;
 }
 
 /// A database that does not respond: its process is stopped, or, as PostgreSQL has many processes, a table is locked.

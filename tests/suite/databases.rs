@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use method_sdk::{Database as Handle, sqlx};
+use method_sdk::{Database as Handle, Methods, sqlx};
 use simpleapi_server::{Config, Database as DatabaseKind, Secret};
 use sqlx::{AssertSqlSafe, Connection as _};
 use tempfile::TempDir;
@@ -188,6 +188,11 @@ impl Database {
     }
 
     pub(crate) fn server_with(self: &Arc<Self>, configure: impl FnOnce(&mut Config)) -> Server {
+        self.server_of(simpleapi::methods(), configure)
+    }
+
+    /// Starts an application with these methods on the database, in this process.
+    pub(crate) fn server_of(self: &Arc<Self>, methods: Methods, configure: impl FnOnce(&mut Config)) -> Server {
         let mut config = Config::default();
         let url = Some(Secret::from(self.url.clone()));
         match self.kind {
@@ -201,7 +206,7 @@ impl Database {
             Kind::Sqlite => config.sqlite_path = self.directory.path().join("simpleapi.db"),
         }
         configure(&mut config);
-        let mut server = Server::run(simpleapi::methods(), config, self.directory.clone());
+        let mut server = Server::run(methods, config, self.directory.clone());
         server.database = Some(self.clone());
         server
     }
@@ -308,7 +313,7 @@ impl Database {
                 self.execute("DROP VIEW simpleapi_schema; ALTER TABLE renamed RENAME TO simpleapi_schema").await;
             }
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite => self.execute("PRAGMA user_version = 1").await,
+            Kind::Sqlite => self.execute("PRAGMA user_version = 2").await,
         }
     }
 

@@ -61,15 +61,27 @@ async fn state_over_64_kib_is_refused_and_a_conflict_is_detected() {
     let app = App::new(simpleapi::methods()).await;
     let alice = app.login("alice").await;
     let mut session = alice.session().clone();
-    session.state.insert("big".into(), "x".repeat(65 * 1024).into());
+    session.state().await.unwrap().insert("big".into(), "x".repeat(65 * 1024).into());
     assert_eq!(session.save_state().await.unwrap_err().code(), 1000);
     let (mut one, mut two) = (alice.session().clone(), alice.session().clone());
-    one.state.insert("a".into(), 1.into());
-    two.state.insert("b".into(), 2.into());
+    one.state().await.unwrap().insert("a".into(), 1.into());
+    two.state().await.unwrap().insert("b".into(), 2.into());
     one.save_state().await.unwrap();
     let conflict = two.save_state().await.unwrap_err();
     assert!(conflict.source().unwrap().is::<method_sdk::StateConflict>());
     two.update_state(|state| state.insert("b".into(), 2.into())).await.unwrap();
-    assert_eq!(json!(two.state), json!({ "a": 1, "b": 2 }));
+    assert_eq!(json!(two.state().await.unwrap()), json!({ "a": 1, "b": 2 }));
     one.save_state().await.unwrap_err();
+}
+
+#[tokio::test]
+async fn the_state_of_a_session_that_has_ended_since_the_request_is_error_1007() {
+    let app = App::new(simpleapi::methods()).await;
+    let alice = app.login("alice").await;
+    let (mut unread, mut read) = (alice.session().clone(), alice.session().clone());
+    read.state().await.unwrap().insert("a".into(), 1.into());
+    alice.call("account.logout", json!({})).await.unwrap();
+    assert_eq!(unread.state().await.unwrap_err().code(), code::INVALID_SESSION_ID.number);
+    assert_eq!(unread.update_state(|_| ()).await.unwrap_err().code(), code::INVALID_SESSION_ID.number);
+    assert_eq!(read.save_state().await.unwrap_err().code(), code::INVALID_SESSION_ID.number);
 }

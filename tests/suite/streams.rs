@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::server::{Server, wait_for_event};
 use crate::support::client::Session;
-use crate::support::{Api, Listening as _, read_all, sign};
+use crate::support::{Api, Listening as _, read_all};
 
 fn body(method: &str, parameters: &Value) -> String {
     json!({ "method": method, "parameters": parameters }).to_string()
@@ -86,43 +86,6 @@ fn a_stream_that_fails_is_not_a_disconnect() {
     // After the drain no hook runs any more.
     server.stop();
     assert_eq!(probe("failed").count("closed"), 0);
-}
-
-#[tokio::test]
-async fn a_disconnect_before_invoke_has_begun_is_noticed() {
-    let server = Server::fixture_with(|config| {
-        (config.database_connections, config.database_timeout) = (1, Duration::from_secs(3600));
-    });
-    let api = server.api();
-    let alice = api.create("alice").await;
-    // The only connection to the database is held, and so the next call waits for its session.
-    let holder = tokio::spawn({
-        let api = api.clone();
-        async move { api.call("probe.hold_connection", json!("holder")).await.body }
-    });
-    wait_for_event("holder", "started", 1).await;
-    let body = body("probe.leave", &json!("early"));
-    let (session, signature, length) = (&alice.id, sign("alice", body.as_bytes()), body.len());
-    let mut stream = server.connect();
-    write!(
-        stream,
-        "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nx-session-id: {session}\r\nx-hmac: {signature}\r\nContent-Length: {length}\r\n\r\n"
-    )
-    .unwrap();
-    let mut piece = [0; 100];
-    let length = stream.read(&mut piece).unwrap();
-    assert!(piece[..length].starts_with(b"HTTP/1.1 100"), "the body is being read");
-    stream.write_all(body.as_bytes()).unwrap();
-    // A later request has been answered, so the server has received the earlier one.
-    assert_eq!(api.call("echo.ping", json!(1)).await.result(), 1);
-    drop(stream);
-    assert_eq!(api.call("echo.ping", json!(1)).await.result(), 1);
-    assert_eq!(probe("early").count("started"), 0);
-    probe("early").open();
-    probe("holder").open();
-    assert_eq!(holder.await.unwrap(), b"");
-    wait_for_event("early", "ended", 1).await;
-    wait_for_event("early", "closed by alice", 1).await;
 }
 
 #[tokio::test]

@@ -510,7 +510,7 @@ async fn a_hundred_reloads_under_load_lose_no_call_and_no_session() {
     }
     let counter = "use method_sdk::prelude::*;\npub const AUTHENTICATED: bool = true;\npub async fn invoke(handler: &mut Handler, _: ()) -> Result<Value> {
         handler.session_mut().unwrap().update_state(|state| { let count = state.get(\"count\").and_then(Value::as_i64).unwrap_or(0) + 1; state.insert(\"count\".into(), count.into()); }).await?;
-        Ok(handler.session().unwrap().state[\"count\"].clone()) }\n";
+        Ok(handler.session_mut().unwrap().state().await?[\"count\"].clone()) }\n";
     app.write("methods/counter.rs", counter);
     // Both halves of a result are of one version, although the method yields between them.
     let hot = |version: usize| {

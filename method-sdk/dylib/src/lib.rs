@@ -3,5 +3,8 @@
 
 pub use method_sdk::*;
 
+#[cfg(feature = "sqlite")]
+use simpleapi_sqlite as _;
+
 #[doc(hidden)]
 pub mod preinstantiated;

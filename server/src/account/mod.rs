@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::account::password::{MAX_PASSWORD_BYTES, Passwords, is_legacy_hash};
 use crate::store::retry::{Attempt, retry};
-use crate::store::{NewSession, SessionHash, Store};
+use crate::store::{NewSession, SessionHash, SessionRow, StateRow, Store};
 
 /// The longest user id, in bytes.
 const MAX_USER_ID_BYTES: usize = 255;
@@ -48,13 +48,8 @@ impl AccountService {
             return Ok(None);
         }
         let Some(stored) = self.store.session(&hash_session_id(session_id), now()).await? else { return Ok(None) };
-        Ok(Some(SessionRecord {
-            user_id: stored.user_id,
-            session_id: session_id.to_owned(),
-            expires: stored.expires,
-            state: serde_json::from_str(&stored.state)?,
-            state_version: stored.state_version,
-        }))
+        let SessionRow { user_id, expires } = stored;
+        Ok(Some(SessionRecord { user_id, session_id: session_id.to_owned(), expires }))
     }
 
     /// Deletes all expired sessions and returns their number.
@@ -135,8 +130,6 @@ impl AccountService {
             user_id: user_id.to_owned(),
             session_id: base16ct::lower::encode_string(&id),
             expires: now().saturating_add_unsigned(self.session_ttl.as_secs()),
-            state: Map::new(),
-            state_version: 0,
         })
     }
 }
@@ -222,8 +215,9 @@ impl host::AccountApi for AccountService {
 
     fn load_state<'a>(&'a self, session_id: &'a str) -> BoxFuture<'a, Result<(Map<String, Value>, i64)>> {
         Box::pin(async move {
-            let record = self.session(session_id).await?.ok_or(code::INVALID_SESSION_ID)?;
-            Ok((record.state, record.state_version))
+            let stored = self.store.session_state(&hash_session_id(session_id), now()).await?;
+            let StateRow { state, version } = stored.ok_or(code::INVALID_SESSION_ID)?;
+            Ok((serde_json::from_str(&state)?, version))
         })
     }
 }

@@ -16,14 +16,19 @@ pub(crate) struct NewSession<'a> {
     pub(crate) expires: i64,
 }
 
-/// A stored session.
+/// A stored session, without its state.
 pub(crate) struct SessionRow {
     pub(crate) user_id: String,
     /// Unix seconds.
     pub(crate) expires: i64,
+}
+
+/// The state of a stored session.
+pub(crate) struct StateRow {
     /// A JSON object.
     pub(crate) state: String,
-    pub(crate) state_version: i64,
+    /// The number of times that the state has been saved.
+    pub(crate) version: i64,
 }
 
 /// A stored account, without its password hash.
@@ -101,8 +106,11 @@ pub(crate) trait Store: Send + Sync {
         replaces: Option<&SessionHash>,
     ) -> Result<bool>;
 
-    /// Returns a session that has not expired at `now`.
+    /// Returns a session that has not expired at `now`. Every authenticated call reads it, so it does not read the state.
     async fn session(&self, hash: &SessionHash, now: i64) -> Result<Option<SessionRow>>;
+
+    /// Returns the state of a session that has not expired at `now`.
+    async fn session_state(&self, hash: &SessionHash, now: i64) -> Result<Option<StateRow>>;
 
     /// Replaces a session's state and increments its version. Returns `false` if the version is no longer `version`.
     async fn save_state(&self, hash: &SessionHash, version: i64, state: &str) -> Result<bool>;

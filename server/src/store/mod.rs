@@ -13,7 +13,7 @@ use method_sdk::{Error, code};
 
 pub use self::error::StoreError;
 use self::error::first_cause;
-pub(crate) use self::interface::{NewSession, SessionHash, Store};
+pub(crate) use self::interface::{NewSession, SessionHash, SessionRow, StateRow, Store};
 use crate::config::{Config, Database};
 
 /// Opens the configured database and brings its schema up to date.
@@ -29,7 +29,7 @@ pub(crate) async fn open(config: &Config) -> Result<Box<dyn Store>, StoreError> 
         #[cfg(feature = "postgres")]
         Database::Postgres => sql::postgres::open(config)?,
         #[cfg(feature = "sqlite")]
-        Database::Sqlite => sql::sqlite::open(config),
+        Database::Sqlite => sql::sqlite::open(config)?,
         #[allow(unreachable_patterns, reason = "a build with all databases has no other")]
         other => return Err(StoreError::NotIncluded(other)),
     };

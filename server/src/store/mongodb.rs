@@ -15,7 +15,9 @@ use mongodb::{Client, Collection, Database, IndexModel};
 
 use super::error::{SchemaError, StoreError};
 use super::guard::{DatabaseGuard, connect_timeout};
-use super::interface::{AccountRow, EXPIRED_BATCH, NewSession, SIGNATURE_VERSION, SessionHash, SessionRow, Store};
+use super::interface::{
+    AccountRow, EXPIRED_BATCH, NewSession, SIGNATURE_VERSION, SessionHash, SessionRow, StateRow, Store,
+};
 use crate::config::Config;
 
 /// The version of the schema that this server creates. The database's version is in the document `_id: "schema"` of the collection
@@ -121,6 +123,17 @@ impl MongoStore {
             "state_version": 0_i64,
         };
         self.sessions.insert_one(document).await.map(drop)
+    }
+
+    /// Returns these fields of a session that has not expired at `now`.
+    async fn find_session(
+        &self,
+        hash: &SessionHash,
+        now: i64,
+        fields: Document,
+    ) -> mongodb::error::Result<Option<Document>> {
+        let unexpired = doc! { "_id": id(hash), "expires": { "$gt": now } };
+        self.sessions.find_one(unexpired).projection(fields).await
     }
 
     async fn remove_session(&self, hash: &SessionHash) -> mongodb::error::Result<()> {
@@ -286,14 +299,20 @@ impl Store for MongoStore {
 
     async fn session(&self, hash: &SessionHash, now: i64) -> Result<Option<SessionRow>> {
         self.run(async {
-            let session = self.sessions.find_one(doc! { "_id": id(hash), "expires": { "$gt": now } }).await?;
+            let session = self.find_session(hash, now, doc! { "user_id": 1, "expires": 1 }).await?;
             let row = |session: Document| {
-                Ok(SessionRow {
-                    user_id: session.get_str("user_id")?.to_owned(),
-                    expires: session.get_i64("expires")?,
-                    state: session.get_str("state")?.to_owned(),
-                    state_version: session.get_i64("state_version")?,
-                })
+                Ok(SessionRow { user_id: session.get_str("user_id")?.to_owned(), expires: session.get_i64("expires")? })
+            };
+            session.map(row).transpose().map_err(malformed)
+        })
+        .await
+    }
+
+    async fn session_state(&self, hash: &SessionHash, now: i64) -> Result<Option<StateRow>> {
+        self.run(async {
+            let session = self.find_session(hash, now, doc! { "state": 1, "state_version": 1 }).await?;
+            let row = |session: Document| {
+                Ok(StateRow { state: session.get_str("state")?.to_owned(), version: session.get_i64("state_version")? })
             };
             session.map(row).transpose().map_err(malformed)
         })

@@ -1,16 +1,23 @@
-//! The differences between SQL databases: their statements, and the functions by which sqlx executes them.
-
-use std::vec;
+//! The differences between database servers: their statements, and the functions by which sqlx executes them.
 
 use sqlx::error::DatabaseError;
 use sqlx::query::Query;
-use sqlx::{Database, Encode, Error, Pool, Result, Type};
+use sqlx::{Database, Encode, Pool, Result, Type};
 
-/// A database that [`SqlStore`](super::SqlStore) can use.
+use super::statement::{Arg, Row, Statements};
+
+/// A database server that sqlx connects to.
 pub(super) trait Dialect: Database {
     const STATEMENTS: Statements;
 
-    /// The steps of the schema, in order. Each increases the number that `schema_version` returns. Add steps, never change them.
+    /// Prepares a transaction for migrations: creates what `SCHEMA_VERSION` reads, and locks out the migrations of other servers
+    /// unless these are harmless.
+    const BEGIN_SCHEMA: &str;
+
+    /// Returns the number of migrations the database has.
+    const SCHEMA_VERSION: &str = "SELECT count(*) FROM simpleapi_schema";
+
+    /// The steps of the schema, in order. Each increases the number that `SCHEMA_VERSION` returns. Add steps, never change them.
     const MIGRATIONS: &[&str];
 
     /// Returns `true` if `error` says that a table does not exist.
@@ -36,89 +43,6 @@ pub(super) trait Dialect: Database {
     fn execute_script(connection: &mut Self::Connection, sql: &'static str) -> impl Future<Output = Result<()>> + Send;
 }
 
-/// The statements, each with its arguments in order.
-pub(super) struct Statements {
-    /// Begins a transaction that will write.
-    pub(super) begin: &'static str,
-    /// Prepares a transaction for migrations: creates what `schema_version` reads, and locks out the migrations of other servers
-    /// unless these are harmless.
-    pub(super) begin_schema: &'static str,
-    /// Returns the number of migrations the database has.
-    pub(super) schema_version: &'static str,
-    /// Arguments: user id, password hash, created.
-    pub(super) insert_account: &'static str,
-    /// Arguments: user id.
-    pub(super) password_hash: &'static str,
-    /// Arguments: new hash, user id, old hash.
-    pub(super) change_password: &'static str,
-    /// Arguments: user id.
-    pub(super) delete_account: &'static str,
-    /// Arguments: user id, limit.
-    pub(super) accounts: &'static str,
-    /// Locks the account with this user id and password hash, and inserts a session for it.
-    /// Arguments: session hash, created, expires, signature version, user id, password hash.
-    pub(super) insert_session: &'static str,
-    /// Arguments: session hash, now.
-    pub(super) session: &'static str,
-    /// Arguments: state, session hash, version.
-    pub(super) save_state: &'static str,
-    /// Arguments: session hash.
-    pub(super) delete_session: &'static str,
-    /// Arguments: session hash, user id.
-    pub(super) delete_session_of: &'static str,
-    /// Arguments: user id.
-    pub(super) delete_sessions: &'static str,
-    /// Arguments: now, limit.
-    pub(super) delete_expired: &'static str,
-    /// Reads the table of accounts.
-    pub(super) ping: &'static str,
-}
-
-/// An argument of a statement.
-#[derive(Clone, Copy)]
-pub(super) enum Arg<'a> {
-    Text(&'a str),
-    Blob(&'a [u8]),
-    Int(i64),
-}
-
-/// A value of a row.
-pub(super) enum Value {
-    Text(String),
-    Int(i64),
-}
-
-/// A row of a result. Its values are taken from left to right.
-pub(super) struct Row(pub(super) vec::IntoIter<Value>);
-
-impl Row {
-    /// Takes the next value.
-    ///
-    /// # Errors
-    /// The next value is not text, or there is none.
-    pub(super) fn text(&mut self) -> Result<String> {
-        match self.0.next() {
-            Some(Value::Text(text)) => Ok(text),
-            _ => Err(unexpected("text")),
-        }
-    }
-
-    /// Takes the next value.
-    ///
-    /// # Errors
-    /// The next value is not an integer, or there is none.
-    pub(super) fn int(&mut self) -> Result<i64> {
-        match self.0.next() {
-            Some(Value::Int(int)) => Ok(int),
-            _ => Err(unexpected("an integer")),
-        }
-    }
-}
-
-fn unexpected(expected: &str) -> Error {
-    Error::Decode(format!("expected {expected} in a column").into())
-}
-
 /// Prepares a statement with its arguments.
 pub(super) fn bind<'q, D: Database>(sql: &'static str, args: &[Arg<'_>]) -> Query<'q, D, D::Arguments>
 where
@@ -140,7 +64,7 @@ macro_rules! execution {
         async fn execute(
             connection: &mut Self::Connection,
             sql: &'static str,
-            args: &[super::dialect::Arg<'_>],
+            args: &[super::statement::Arg<'_>],
         ) -> sqlx::Result<u64> {
             Ok(super::dialect::bind(sql, args).execute(connection).await?.rows_affected())
         }
@@ -148,9 +72,9 @@ macro_rules! execution {
         async fn fetch(
             connection: &mut Self::Connection,
             sql: &'static str,
-            args: &[super::dialect::Arg<'_>],
-        ) -> sqlx::Result<Vec<super::dialect::Row>> {
-            use super::dialect::{Row, Value};
+            args: &[super::statement::Arg<'_>],
+        ) -> sqlx::Result<Vec<super::statement::Row>> {
+            use super::statement::{Row, Value};
             use sqlx::{Row as _, Type, ValueRef as _};
 
             let rows = super::dialect::bind(sql, args).fetch_all(connection).await?;

@@ -5,7 +5,10 @@ use sqlx::error::DatabaseError;
 use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlPool};
 
 use super::SqlStore;
-use super::dialect::{Dialect, Statements, execution};
+use super::dialect::{Dialect, execution};
+use super::pool::ConnectionPool;
+use super::pool_executor::PoolExecutor;
+use super::statement::Statements;
 use crate::config::{Config, Database};
 use crate::store::error::StoreError;
 use crate::store::interface::Store;
@@ -33,7 +36,9 @@ pub(in crate::store) fn open(config: &Config) -> Result<Box<dyn Store>, StoreErr
     }
     let database = options.get_database().unwrap_or_default();
     let description = format!("mysql {database} at {}:{}", options.get_host(), options.get_port());
-    Ok(Box::new(SqlStore::<MySql>::new(config, description, options)))
+    let pool = ConnectionPool::<MySql>::new(config, options);
+    let database = MySql::handle(pool.inner().clone());
+    Ok(Box::new(SqlStore::new(config, description, database, PoolExecutor::new(pool))))
 }
 
 /// Splits `localhost`, `localhost:3306`, `::1` or `[::1]:3306`.
@@ -54,10 +59,6 @@ fn host_and_port(text: &str) -> Result<(&str, u16), StoreError> {
 
 impl Dialect for MySql {
     const STATEMENTS: Statements = Statements {
-        begin: "START TRANSACTION",
-        // Schema changes are not transactional here. Each statement is harmless if another server runs it too.
-        begin_schema: "CREATE TABLE IF NOT EXISTS simpleapi_schema (version BIGINT NOT NULL PRIMARY KEY)",
-        schema_version: "SELECT count(*) FROM simpleapi_schema",
         insert_account: "INSERT INTO accounts (user_id, password_hash, created) VALUES (?, ?, ?)",
         password_hash: "SELECT password_hash FROM accounts WHERE user_id = ?",
         change_password: "UPDATE accounts SET password_hash = ? WHERE user_id = ? AND password_hash = ?",
@@ -69,9 +70,8 @@ impl Dialect for MySql {
             INSERT INTO sessions (session_hash, created, expires, signature_version, user_id, state, state_version)
             SELECT ?, ?, ?, ?, user_id, '{}', 0 FROM accounts WHERE user_id = ? AND password_hash = ?
             LOCK IN SHARE MODE",
-        session: "
-            SELECT CONVERT(user_id USING utf8mb4), expires, state, state_version FROM sessions
-            WHERE session_hash = ? AND expires > ?",
+        session: "SELECT CONVERT(user_id USING utf8mb4), expires FROM sessions WHERE session_hash = ? AND expires > ?",
+        session_state: "SELECT state, state_version FROM sessions WHERE session_hash = ? AND expires > ?",
         save_state: "
             UPDATE sessions SET state = ?, state_version = state_version + 1
             WHERE session_hash = ? AND state_version = ?",
@@ -81,6 +81,9 @@ impl Dialect for MySql {
         delete_expired: "DELETE FROM sessions WHERE expires <= ? LIMIT ?",
         ping: "SELECT 1 FROM accounts LIMIT 1",
     };
+
+    // Schema changes are not transactional here. Each statement is harmless if another server runs it too.
+    const BEGIN_SCHEMA: &str = "CREATE TABLE IF NOT EXISTS simpleapi_schema (version BIGINT NOT NULL PRIMARY KEY)";
 
     // User ids are bytes: every text collation that all servers have ignores trailing spaces.
     const MIGRATIONS: &[&str] = &["

@@ -5,7 +5,10 @@ use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgConnectOptions, PgPool};
 
 use super::SqlStore;
-use super::dialect::{Dialect, Statements, execution};
+use super::dialect::{Dialect, execution};
+use super::pool::ConnectionPool;
+use super::pool_executor::PoolExecutor;
+use super::statement::Statements;
 use crate::config::{Config, Database};
 use crate::store::error::StoreError;
 use crate::store::interface::Store;
@@ -22,17 +25,13 @@ pub(in crate::store) fn open(config: &Config) -> Result<Box<dyn Store>, StoreErr
     let options = options.application_name("simpleapi");
     let database = options.get_database().unwrap_or(options.get_username());
     let description = format!("postgres {database} at {}:{}", options.get_host(), options.get_port());
-    Ok(Box::new(SqlStore::<Postgres>::new(config, description, options)))
+    let pool = ConnectionPool::<Postgres>::new(config, options);
+    let database = Postgres::handle(pool.inner().clone());
+    Ok(Box::new(SqlStore::new(config, description, database, PoolExecutor::new(pool))))
 }
 
 impl Dialect for Postgres {
     const STATEMENTS: Statements = Statements {
-        begin: "BEGIN",
-        // The number is "simpleap" in ASCII.
-        begin_schema: "
-            SELECT pg_advisory_xact_lock(8316298516538679664);
-            CREATE TABLE IF NOT EXISTS simpleapi_schema (version BIGINT NOT NULL PRIMARY KEY);",
-        schema_version: "SELECT count(*) FROM simpleapi_schema",
         insert_account: "INSERT INTO accounts (user_id, password_hash, created) VALUES ($1, $2, $3)",
         password_hash: "SELECT password_hash FROM accounts WHERE user_id = $1",
         change_password: "UPDATE accounts SET password_hash = $1 WHERE user_id = $2 AND password_hash = $3",
@@ -41,8 +40,8 @@ impl Dialect for Postgres {
         insert_session: "
             INSERT INTO sessions (session_hash, created, expires, signature_version, user_id, state, state_version)
             SELECT $1, $2, $3, $4, user_id, '{}', 0 FROM accounts WHERE user_id = $5 AND password_hash = $6 FOR SHARE",
-        session: "
-            SELECT user_id, expires, state, state_version FROM sessions WHERE session_hash = $1 AND expires > $2",
+        session: "SELECT user_id, expires FROM sessions WHERE session_hash = $1 AND expires > $2",
+        session_state: "SELECT state, state_version FROM sessions WHERE session_hash = $1 AND expires > $2",
         save_state: "
             UPDATE sessions SET state = $1, state_version = state_version + 1
             WHERE session_hash = $2 AND state_version = $3",
@@ -54,6 +53,11 @@ impl Dialect for Postgres {
             WHERE session_hash IN (SELECT session_hash FROM sessions WHERE expires <= $1 LIMIT $2)",
         ping: "SELECT 1 FROM accounts LIMIT 1",
     };
+
+    // The number is "simpleap" in ASCII.
+    const BEGIN_SCHEMA: &str = "
+        SELECT pg_advisory_xact_lock(8316298516538679664);
+        CREATE TABLE IF NOT EXISTS simpleapi_schema (version BIGINT NOT NULL PRIMARY KEY);";
 
     // Byte order, regardless of the collation of the database.
     const MIGRATIONS: &[&str] = &[r#"

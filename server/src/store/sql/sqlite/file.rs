@@ -1,0 +1,58 @@
+//! The SQLite file: how connections to it are opened, and whether it still has its path.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use rustix::fs::stat;
+use simpleapi_sqlite::{Access, Connection};
+
+use super::error::SqliteError;
+
+/// The file of a store.
+pub(super) struct DatabaseFile {
+    path: PathBuf,
+    /// The longest wait for a lock that another process, or a method, holds.
+    lock_timeout: Duration,
+    /// The device and inode of the first connection's file. POSIX lets a path name another file while connections use the old one.
+    identity: OnceLock<(u64, u64)>,
+}
+
+impl DatabaseFile {
+    pub(super) fn new(path: PathBuf, lock_timeout: Duration) -> Self {
+        DatabaseFile { path, lock_timeout, identity: OnceLock::new() }
+    }
+
+    pub(super) fn lock_timeout(&self) -> Duration {
+        self.lock_timeout
+    }
+
+    /// Opens a connection that writes, and creates the file if it does not exist yet. Waits for locks.
+    pub(super) fn open_writer(&self) -> Result<Connection, SqliteError> {
+        // A file that disappears later is not created again: its accounts would have disappeared with it.
+        if self.identity.get().is_some() {
+            self.check()?;
+        }
+        let connection = Connection::open(&self.path, Access::Write)?;
+        connection.set_busy_timeout(self.lock_timeout)?;
+        connection.execute_script("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")?;
+        connection.set_busy_timeout(Duration::ZERO)?;
+        self.check()?;
+        Ok(connection)
+    }
+
+    /// Opens a connection that reads and does not wait for locks.
+    pub(super) fn open_reader(&self) -> Result<Connection, SqliteError> {
+        let connection = Connection::open(&self.path, Access::Read)?;
+        self.check()?;
+        Ok(connection)
+    }
+
+    /// Checks that the path still names the file of the first connection.
+    pub(super) fn check(&self) -> Result<(), SqliteError> {
+        let replaced = || SqliteError::Replaced(self.path.clone());
+        let file = stat(&self.path).map_err(|_| replaced())?;
+        let identity = (file.st_dev, file.st_ino);
+        if *self.identity.get_or_init(|| identity) == identity { Ok(()) } else { Err(replaced()) }
+    }
+}

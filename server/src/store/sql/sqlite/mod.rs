@@ -1,0 +1,94 @@
+//! Accounts and sessions in an SQLite file, which several servers on one machine may share.
+
+mod error;
+mod file;
+mod readers;
+mod schema;
+mod values;
+mod writer;
+
+use std::sync::Arc;
+
+use method_sdk::{Database, Result};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+
+use self::error::SqliteError;
+use self::file::DatabaseFile;
+use self::readers::Readers;
+use self::values::OwnedArg;
+use self::writer::Writer;
+use super::SqlStore;
+use super::executor::Executor;
+use super::statement::{Arg, Row, Statements, Step};
+use crate::config::Config;
+use crate::store::error::{SchemaError, StoreError};
+use crate::store::guard::connect_timeout;
+use crate::store::interface::Store;
+
+/// Executes statements on connections of the server's own: reads in place, writes on one thread.
+struct SqliteExecutor {
+    readers: Arc<Readers>,
+    writer: Writer,
+    /// The connections of methods.
+    pool: SqlitePool,
+}
+
+pub(in crate::store) fn open(config: &Config) -> Result<Box<dyn Store>, StoreError> {
+    let description = format!("sqlite in {}", config.sqlite_path.display());
+    let file = Arc::new(DatabaseFile::new(config.sqlite_path.clone(), connect_timeout(config)));
+    let writer = Writer::start(file.clone())
+        .map_err(|error| StoreError::Unusable { description: description.clone(), cause: error.to_string() })?;
+    let pool = methods_pool(config);
+    let database = Database::Sqlite(pool.clone());
+    let executor = SqliteExecutor { readers: Arc::new(Readers::new(file)), writer, pool };
+    Ok(Box::new(SqlStore::new(config, description, database, executor)))
+}
+
+/// Creates the pool of the methods, which connects on demand.
+fn methods_pool(config: &Config) -> SqlitePool {
+    let options = SqliteConnectOptions::new()
+        .filename(&config.sqlite_path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(connect_timeout(config));
+    SqlitePoolOptions::new()
+        .max_connections(config.database_connections)
+        .acquire_timeout(connect_timeout(config))
+        .test_before_acquire(false)
+        .connect_lazy_with(options)
+}
+
+impl Executor for SqliteExecutor {
+    const STATEMENTS: Statements = schema::STATEMENTS;
+
+    async fn migrate(&self) -> Result<()> {
+        let version = self.writer.migrate().await?;
+        Ok(SchemaError::check(version, schema::MIGRATIONS.len() as i64)?)
+    }
+
+    async fn execute(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<u64> {
+        let affected = self.writer.transaction(&[Step::new(sql, args)]).await?;
+        Ok(affected.unwrap_or_default())
+    }
+
+    async fn fetch(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<Row>> {
+        if let Ok(rows) = self.readers.query(sql, &mut args.iter().map(values::arg)) {
+            return Ok(rows);
+        }
+        // A lock, or an error of a connection, that another attempt may not meet.
+        let args: Vec<OwnedArg> = args.iter().map(OwnedArg::from).collect();
+        let readers = self.readers.clone();
+        let query = move || readers.query_waiting(sql, &mut args.iter().map(OwnedArg::as_arg));
+        Ok(tokio::task::spawn_blocking(query).await.unwrap_or(Err(SqliteError::NoAnswer))?)
+    }
+
+    async fn transaction(&self, steps: &[Step<'_>]) -> Result<bool> {
+        Ok(self.writer.transaction(steps).await?.is_some())
+    }
+
+    async fn close(&self) {
+        self.writer.close().await;
+        self.readers.close();
+        self.pool.close().await;
+    }
+}
