@@ -14,7 +14,7 @@ const PEERS: [Server; 3] = [Server::Hyper, Server::AxumFeatures, Server::AxumFea
 pub fn run(context: &Context<'_>, recorder: &mut Recorder<'_>) -> Result<()> {
     let workspace = context.workspace;
     let servers = Servers::build(workspace, &PEERS)?;
-    let app = App::tree(workspace, 10)?;
+    let app = App::streaming(workspace)?;
     app.build(workspace)?;
     let request = http::post("/stream", r#"{"chunks":1000}"#, None);
     let mut processes = Vec::new();
