@@ -10,13 +10,13 @@ use crate::results::Results;
 use crate::server::Server;
 
 /// Sizes in pixels.
-const WIDTH: u32 = 820;
+const WIDTH: u32 = 880;
 const ROW: u32 = 26;
 const BAR: i32 = 18;
 const TOP: u32 = 56;
 const BOTTOM: u32 = 14;
-const LABELS: i32 = 210;
-const VALUES: i32 = 150;
+const LABELS: i32 = 235;
+const VALUES: i32 = 175;
 
 const FONT: &str = "Helvetica, Arial, sans-serif";
 const TEXT: RGBColor = RGBColor(0x24, 0x29, 0x2f);
@@ -44,7 +44,7 @@ pub fn cpu(results: &Results) -> Result<String> {
     let limit = longest(&rows, |label| label != Server::FastApi.name() && label != Server::Fastify.name());
     draw(
         "CPU time of a call of demo.hello, as a multiple of bare hyper's",
-        &subtitle(results, "shorter is better"),
+        &subtitle(results, "shorter is better; bars with a gap are cut"),
         &rows,
         limit,
     )
@@ -52,10 +52,11 @@ pub fn cpu(results: &Results) -> Result<String> {
 
 /// Requests a second in a closed loop.
 pub fn throughput(results: &Results) -> Result<String> {
-    let rows = bars(results, |server| {
+    let mut rows = bars(results, |server| {
         let rate = results.median("rpc", server, "calls_per_s")?;
         Some((rate, number(Some(rate), 0)))
     });
+    rows.reverse();
     let limit = longest(&rows, |_| true);
     draw("demo.hello: requests a second on one core", &subtitle(results, "longer is better"), &rows, limit)
 }
@@ -107,7 +108,7 @@ fn subtitle(results: &Results, remark: &str) -> String {
     format!("commit {}, medians of {} rounds; {remark}", results.machine.commit, settings.rounds)
 }
 
-/// Returns a bar for each server that has a value.
+/// Returns a bar for each server that has a value, the shortest first.
 fn bars(results: &Results, value: impl Fn(&str) -> Option<(f64, String)>) -> Vec<Row> {
     let color = |server: &str| match server {
         _ if server == Server::Simpleapi.name() => OWN,
