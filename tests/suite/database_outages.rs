@@ -272,3 +272,23 @@ async fn a_read_only_database_fails_writes_with_1016() {
     let parameters = json!({ "user_id": "bob", "password": "secret" });
     assert_eq!(api.call("account.create", parameters).await.code(), 1016);
 }
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn an_sqlite_file_that_was_moved_fails_writes_with_1016_until_it_returns() {
+    let database = Database::new(Kind::Sqlite);
+    let server = database.server();
+    let api = server.api();
+    let alice = api.create("alice").await;
+    let (path, moved) = (database.directory.path().join("simpleapi.db"), database.directory.path().join("moved.db"));
+    std::fs::rename(&path, &moved).unwrap();
+    assert_eq!(api.call_as(&alice, "demo.counter", json!({})).await.code(), 1016);
+    assert_eq!(api.get("/readyz").await.status, 503);
+    assert!(!path.exists(), "no empty file takes its place");
+    std::fs::write(&path, "").unwrap();
+    assert_eq!(api.call_as(&alice, "demo.counter", json!({})).await.code(), 1016);
+    assert_eq!(api.get("/readyz").await.status, 503);
+    std::fs::rename(&moved, &path).unwrap();
+    assert_eq!(api.call_as(&alice, "demo.counter", json!({})).await.result(), json!({ "count": 1 }));
+    assert_eq!(api.get("/readyz").await.status, 200);
+}

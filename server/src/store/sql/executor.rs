@@ -15,6 +15,11 @@ pub(super) trait Executor: Send + Sync {
     /// Brings the schema up to date.
     fn migrate(&self) -> impl Future<Output = Result<()>> + Send;
 
+    /// Checks that the database responds.
+    fn ping(&self) -> impl Future<Output = Result<()>> + Send {
+        async { self.execute(Self::STATEMENTS.ping, &[]).await.map(drop) }
+    }
+
     /// Executes a statement and returns the number of rows affected.
     fn execute(&self, sql: &'static str, args: &[Arg<'_>]) -> impl Future<Output = Result<u64>> + Send;
 

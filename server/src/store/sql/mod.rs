@@ -77,7 +77,7 @@ impl<E: Executor> Store for SqlStore<E> {
     }
 
     async fn ping(&self) -> Result<()> {
-        self.fetch(E::STATEMENTS.ping, &[]).await.map(drop)
+        self.guard.run(self.executor.migrate(), self.executor.ping()).await
     }
 
     async fn create_account(

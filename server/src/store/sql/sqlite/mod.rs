@@ -27,6 +27,7 @@ use crate::store::interface::Store;
 
 /// Executes statements on connections of the server's own: reads in place, writes on one thread.
 struct SqliteExecutor {
+    file: Arc<DatabaseFile>,
     readers: Arc<Readers>,
     writer: Writer,
     /// The connections of methods.
@@ -40,7 +41,7 @@ pub(in crate::store) fn open(config: &Config) -> Result<Box<dyn Store>, StoreErr
         .map_err(|error| StoreError::Unusable { description: description.clone(), cause: error.to_string() })?;
     let pool = methods_pool(config);
     let database = Database::Sqlite(pool.clone());
-    let executor = SqliteExecutor { readers: Arc::new(Readers::new(file)), writer, pool };
+    let executor = SqliteExecutor { readers: Arc::new(Readers::new(file.clone())), file, writer, pool };
     Ok(Box::new(SqlStore::new(config, description, database, executor)))
 }
 
@@ -64,6 +65,12 @@ impl Executor for SqliteExecutor {
     async fn migrate(&self) -> Result<()> {
         let version = self.writer.migrate().await?;
         Ok(SchemaError::check(version, schema::MIGRATIONS.len() as i64)?)
+    }
+
+    /// Fails for a file that was replaced too: the reads of this connection would succeed.
+    async fn ping(&self) -> Result<()> {
+        self.file.check()?;
+        self.fetch(Self::STATEMENTS.ping, &[]).await.map(drop)
     }
 
     async fn execute(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<u64> {

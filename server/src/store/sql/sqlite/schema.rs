@@ -49,7 +49,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     PRAGMA user_version = 1;
 ",
     // A table with row ids. In one without, the key and the state are one record, and a search reads whole records to compare keys:
-    // beside states of 64 KiB a look-up of a session took 82 µs instead of 8.
+    // beside 1,000 states of 64 KiB a look-up of a session took 74 µs instead of 2.3.
     "
     ALTER TABLE sessions RENAME TO sessions_without_rowid;
     CREATE TABLE sessions (
