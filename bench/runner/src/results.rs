@@ -34,7 +34,7 @@ pub struct Results {
     pub date: String,
     pub machine: Machine,
     pub settings: Settings,
-    /// What was left out, and why.
+    /// The sentences about what was left out, and why.
     pub notes: Vec<String>,
     pub samples: Vec<Sample>,
 }

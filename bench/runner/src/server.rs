@@ -50,7 +50,7 @@ impl Server {
         Server::FastApi,
     ];
 
-    /// Those that implement every call, not `demo.hello` alone.
+    /// The servers that implement every call, not `demo.hello` alone.
     pub const COMPLETE: [Server; 5] =
         [Server::Simpleapi, Server::SimpleapiLogOff, Server::Hyper, Server::AxumFeatures, Server::AxumFeaturesLogOff];
 
