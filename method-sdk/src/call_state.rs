@@ -1,7 +1,7 @@
 //! The state of one call, shared by the method's handler and the client's connection.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -20,7 +20,7 @@ const BUFFERED_CHUNKS: usize = 16;
 /// The argument of `on_connection_close`: a view of the call whose client has disconnected.
 #[derive(Debug, Clone)]
 pub struct ClosedCall {
-    pub(crate) request: Arc<Request>,
+    pub(crate) request: Request,
     pub(crate) session: Option<Session>,
     pub(crate) connection: DatabaseHandle,
 }
@@ -217,9 +217,10 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_disconnects_before_the_handler_exists_runs_the_hook_once() {
         let pool = sqlx::SqlitePool::connect_lazy("sqlite::memory:").expect("the URL is valid");
-        let info = crate::host::RequestInfo::new("id".to_owned(), [127, 0, 0, 1].into(), HeaderMap::new());
+        let (head, ()) = http::Request::new(()).into_parts();
+        let info = crate::host::RequestInfo::new("id".to_owned(), [127, 0, 0, 1].into(), head);
         let closed_call = ClosedCall {
-            request: Arc::new(Request::new(Arc::new(info), "demo.wait", Bytes::new())),
+            request: Request::new(Arc::new(info), "demo.wait", Bytes::new()),
             session: None,
             connection: DatabaseHandle::new(crate::Database::Sqlite(pool)),
         };

@@ -19,7 +19,7 @@ pub const RESERVED_HEADERS: [&str; 5] = ["content-length", "transfer-encoding", 
 /// The handler of one request: the first argument of every `invoke`.
 #[derive(Debug)]
 pub struct Handler {
-    request: Arc<Request>,
+    request: Request,
     /// The newest session. It stays here after a logout, because it still signs the response.
     session: Option<Session>,
     is_logged_out: bool,
@@ -43,7 +43,6 @@ impl Handler {
         accounts: Arc<dyn AccountApi>,
         call_state: Arc<CallState>,
     ) -> Self {
-        let request = Arc::new(request);
         if let Some(hook) = on_connection_close {
             let closed_call = ClosedCall {
                 request: request.clone(),
@@ -262,9 +261,9 @@ impl Handler {
         Ok(())
     }
 
-    /// Returns the session that signs the response: the newest one, even after a logout; for servers.
-    pub fn into_signer(self) -> Option<Session> {
-        self.session
+    /// Takes the session that signs the response: the newest one, even after a logout; for servers.
+    pub fn take_signer(&mut self) -> Option<Session> {
+        self.session.take()
     }
 
     /// Takes the status and the headers of the response; for servers.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use bytes::Bytes;
+use foldhash::fast::FixedState;
 
 use crate::account_api::BoxFuture;
 use crate::call_state::HookFuture;
@@ -80,7 +81,8 @@ pub enum Invoke {
 /// All methods of a server, by name.
 #[derive(Debug)]
 pub struct Registry {
-    by_name: HashMap<&'static str, &'static Method>,
+    /// A hash without a random key: the names are not chosen by clients.
+    by_name: HashMap<&'static str, &'static Method, FixedState>,
 }
 
 impl Registry {

@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use http::request::Parts;
 
-/// The id, client address, time and headers of a request: created once, when the request arrives, and shared by the server, the
+/// The id, client address, time and head of a request: created once, when the request arrives, and shared by the server, the
 /// access log and the method.
 ///
 /// Methods read it through [`Request`].
@@ -20,14 +21,14 @@ pub struct RequestInfo {
     pub peer: IpAddr,
     /// The time at which the request arrived.
     pub started: Instant,
-    /// The request headers.
-    pub headers: HeaderMap,
+    /// The HTTP method, the URI and the headers.
+    pub head: Parts,
 }
 
 impl RequestInfo {
     /// Creates the information about a request that arrives now; for servers.
-    pub fn new(id: String, peer: IpAddr, headers: HeaderMap) -> Self {
-        RequestInfo { id, peer, started: Instant::now(), headers }
+    pub fn new(id: String, peer: IpAddr, head: Parts) -> Self {
+        RequestInfo { id, peer, started: Instant::now(), head }
     }
 }
 
@@ -62,7 +63,7 @@ impl Request {
 
     /// Returns the request headers.
     pub fn headers(&self) -> &HeaderMap {
-        &self.info.headers
+        &self.info.head.headers
     }
 
     /// Returns the value of a header, or `None` if the header is missing or is not visible ASCII.
@@ -74,7 +75,7 @@ impl Request {
     /// # }
     /// ```
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.info.headers.get(name)?.to_str().ok()
+        self.info.head.headers.get(name)?.to_str().ok()
     }
 
     /// Returns the body as received, byte for byte; empty for a GET request.

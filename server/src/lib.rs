@@ -13,6 +13,7 @@
 //! | `config/` | the configuration keys and their sources |
 //! | `cli/` | the program: its commands, output and exit statuses |
 //! | `runtime.rs`, `log/` | the tokio runtime, the listener and signals; the log |
+//! | `timeout.rs` | a timeout that costs nothing if its future is ready at once |
 //! | `testing.rs` | calls without a socket, for tests |
 //! | `dev/` | development mode: methods are compiled and loaded while the server runs |
 
@@ -35,6 +36,7 @@ mod state;
 mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod timeout;
 mod transport;
 
 pub use cli::main;

@@ -18,7 +18,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use ::http::{HeaderMap, HeaderValue, StatusCode};
+use ::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use bytes::Bytes;
 use method_sdk::host::{AccountApi as _, CallState, RequestInfo};
 use method_sdk::{DatabaseHandle, Error, Methods, Result, Session, code};
@@ -110,17 +110,17 @@ impl App {
     /// Panics if the parameters have no JSON form.
     pub async fn exchange(&self, method: &str, parameters: impl Serialize, session: Option<&Session>) -> Exchange {
         let body = codec::encode_envelope(method, parameters).expect("the parameters have a JSON form");
-        let mut headers = HeaderMap::new();
+        let (mut head, ()) = Request::new(()).into_parts();
         if let Some(session) = session {
             let id = HeaderValue::try_from(session.session_id.as_str()).expect("a session id is a legal header value");
-            headers.insert("x-session-id", id);
+            head.headers.insert("x-session-id", id);
             let (name, signature) = auth::sign(session, &body);
-            headers.insert(name, signature);
+            head.headers.insert(name, signature);
         }
-        let info = Arc::new(RequestInfo::new("test".to_owned(), IpAddr::V4(Ipv4Addr::LOCALHOST), headers));
+        let info = Arc::new(RequestInfo::new("test".to_owned(), IpAddr::V4(Ipv4Addr::LOCALHOST), head));
         let call_state = Arc::new(CallState::default());
         let request = CallRequest { endpoint: Endpoint::Rpc, info, body };
-        let call = call::dispatch(self.server.dispatcher().clone(), request, call_state.clone());
+        let call = call::start(self.server.dispatcher().clone(), request, call_state.clone(), ());
         match InFlightCall::new(call_state.clone(), call, Arc::new(DetachedCalls::default())).await {
             CallResponse::Full(response) => {
                 Exchange { status: response.status, headers: response.headers, body: response.body }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use method_sdk::{Result, Session, code};
 use sha1::Sha1;
 
 use crate::account::AccountService;
 
-const SESSION_ID: &str = "x-session-id";
-const SIGNATURE: &str = "x-hmac";
+const SESSION_ID: HeaderName = HeaderName::from_static("x-session-id");
+const SIGNATURE: HeaderName = HeaderName::from_static("x-hmac");
 
 /// The length of an HMAC-SHA1 in bytes; the header holds it in lowercase hex.
 const SIGNATURE_BYTES: usize = 20;
@@ -37,7 +37,7 @@ pub(crate) async fn authenticate(
 }
 
 /// Returns the header that signs a response body: its name and value.
-pub(crate) fn sign(session: &Session, body: &[u8]) -> (&'static str, HeaderValue) {
+pub(crate) fn sign(session: &Session, body: &[u8]) -> (HeaderName, HeaderValue) {
     let hex = base16ct::lower::encode_string(&mac(session, body).finalize().into_bytes());
     (SIGNATURE, HeaderValue::try_from(hex).expect("hex is a legal header value"))
 }

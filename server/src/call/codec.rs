@@ -65,8 +65,7 @@ pub(crate) fn decode_envelope(body: &Bytes) -> Result<ParsedCall> {
         return Err(code::MISSING_METHOD.into());
     }
     let envelope: RequestEnvelope<'_> = serde_json::from_str(&text).map_err(malformed)?;
-    let name = envelope.method.and_then(|json| serde_json::from_str::<Name<'_>>(json.get()).ok());
-    let method = match name.ok_or(code::MISSING_METHOD)?.0 {
+    let method = match envelope.method.and_then(decode_name).ok_or(code::MISSING_METHOD)? {
         Cow::Borrowed(name) => text.slice_ref(name),
         Cow::Owned(name) => name.into(),
     };
@@ -168,9 +167,13 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
-/// A method's name, borrowed unless it contains escapes.
-#[derive(serde::Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+/// Returns a string, borrowed unless it contains escapes, or `None` for any other JSON.
+fn decode_name(json: &RawValue) -> Option<Cow<'_, str>> {
+    match json.get().strip_prefix('"')?.strip_suffix('"')? {
+        name if !name.contains('\\') => Some(Cow::Borrowed(name)),
+        _ => serde_json::from_str(json.get()).ok().map(Cow::Owned),
+    }
+}
 
 /// Returns a body as text, within the limit of depth, which `RawValue` does not check.
 fn decode_text(body: &Bytes) -> Result<ByteString> {

@@ -1,6 +1,7 @@
 //! Running a method: in place, as a future or on the blocking pool, within its timeout, with panics caught.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,8 @@ use method_sdk::generated::{MethodResult, RawParams};
 use method_sdk::host::CallState;
 use method_sdk::{ClientDisconnected, Error, Handler, Invoke, Method, Result};
 use tokio::sync::Semaphore;
+
+use crate::timeout::timeout;
 
 /// The number of blocking methods that may run at the same time. The blocking pool has 512 threads, and password hashing needs some of
 /// them too.
@@ -34,20 +37,20 @@ impl Invoker {
     pub(crate) async fn run(
         &self,
         method: &'static Method,
-        handler: Handler,
+        handler: Box<Handler>,
         params: RawParams,
         call_state: &CallState,
-    ) -> Result<(Handler, MethodResult)> {
-        let timeout = match method.timeout_seconds {
+    ) -> Result<(Box<Handler>, MethodResult)> {
+        let limit = match method.timeout_seconds {
             None => self.request_timeout,
             Some(0) => None,
             Some(seconds) => Some(Duration::from_secs(seconds)),
         };
-        let invocation = with_timeout(timeout, call_state, invoke(&self.blocking, method, handler, params));
+        let mut invocation = pin!(with_timeout(limit, call_state, invoke(&self.blocking, method, handler, params)));
         let output = match call_state.take_pending_hook() {
             None => invocation.await,
             // The client disconnected before the handler existed.
-            Some(hook) => tokio::join!(invocation, AssertUnwindSafe(hook).catch_unwind()).0,
+            Some(hook) => tokio::join!(invocation.as_mut(), AssertUnwindSafe(hook).catch_unwind()).0,
         };
         let (handler, result) = output.ok_or_else(|| Error::unavailable("`invoke` exceeded its timeout"))?;
         let result = if call_state.is_streamed() { end_stream(method, call_state, result) } else { result };
@@ -59,9 +62,9 @@ impl Invoker {
 async fn invoke(
     blocking: &Arc<Semaphore>,
     method: &'static Method,
-    mut handler: Handler,
+    mut handler: Box<Handler>,
     params: RawParams,
-) -> (Handler, MethodResult) {
+) -> (Box<Handler>, MethodResult) {
     match method.invoke {
         Invoke::Sync(invoke) => {
             let result = catch_panic(|| invoke(&mut handler, &params));
@@ -88,26 +91,24 @@ async fn invoke(
     }
 }
 
-/// Awaits `invocation` for up to `timeout`, or without a limit once the method streams its response.
+/// Awaits `invocation` for up to `limit`, or without a limit once the method streams its response.
 ///
-/// Returns `None` if the timeout expires; `invocation` has then been dropped.
+/// Returns `None` if the limit expires; `invocation` has then been dropped.
 async fn with_timeout<T>(
-    timeout: Option<Duration>,
+    limit: Option<Duration>,
     call_state: &CallState,
     invocation: impl Future<Output = T>,
 ) -> Option<T> {
-    let Some(timeout) = timeout else { return Some(invocation.await) };
-    tokio::pin!(invocation);
-    tokio::select! {
-        biased;
-        output = &mut invocation => return Some(output),
-        () = tokio::time::sleep(timeout) => {}
+    let Some(limit) = limit else { return Some(invocation.await) };
+    let mut invocation = pin!(invocation);
+    match timeout(limit, invocation.as_mut()).await {
+        Ok(output) => Some(output),
+        Err(_) if call_state.is_streamed() => Some(invocation.await),
+        Err(_) => {
+            call_state.close();
+            None
+        }
     }
-    if call_state.is_streamed() {
-        return Some(invocation.await);
-    }
-    call_state.close();
-    None
 }
 
 /// Ends a streamed response: completes it if `invoke` returned a value, and aborts it if `invoke` failed.

@@ -1,5 +1,6 @@
 //! The methods of a server, by name.
 
+use http::HeaderName;
 use method_sdk::{Registry, Result};
 
 #[cfg(feature = "dev")]
@@ -8,7 +9,7 @@ pub(crate) use super::resolved_method::ResolvedMethod;
 use super::resolved_method::unknown_method;
 
 /// The response header of a method whose sources have changed since it was loaded and do not compile.
-pub(crate) const STALE: &str = "x-simpleapi-stale";
+pub(crate) const STALE: HeaderName = HeaderName::from_static("x-simpleapi-stale");
 
 /// All methods of a server.
 pub(crate) enum MethodTable {

@@ -20,6 +20,7 @@ use method_sdk::host::{CallState, RequestInfo};
 use method_sdk::{Error, Handler, Method, Request, Result, Session, code};
 
 use self::codec::{CallResult, EncodedResponse};
+use self::in_flight::CallFuture;
 use self::invoke::Invoker;
 use self::methods::{MethodTable, ResolvedMethod, STALE};
 use crate::account::AccountService;
@@ -85,18 +86,28 @@ impl CompletedCall {
     }
 }
 
-/// Handles a call: authenticates the caller, executes the method, then encodes, signs and logs the response.
+/// Starts a call. The future owns everything it uses, so that it can outlive its connection, and drops `guard` at its end.
 ///
-/// The future owns everything it uses, so that it can outlive its connection.
-pub(crate) async fn dispatch(
+/// It is boxed here, where it is created, because moving it is expensive.
+pub(crate) fn start(
     dispatcher: Arc<Dispatcher>,
     request: CallRequest,
     call_state: Arc<CallState>,
-) -> EncodedResponse {
+    guard: impl Send + 'static,
+) -> CallFuture {
+    Box::pin(async move {
+        let response = dispatch(&dispatcher, request, call_state).await;
+        drop(guard);
+        response
+    })
+}
+
+/// Handles a call: authenticates the caller, executes the method, then encodes, signs and logs the response.
+async fn dispatch(dispatcher: &Dispatcher, request: CallRequest, call_state: Arc<CallState>) -> EncodedResponse {
     let (info, has_http_statuses) = (request.info.clone(), request.endpoint.has_http_statuses());
 
-    let call = match auth::authenticate(&info.headers, &request.body, &dispatcher.accounts).await {
-        Ok(session) => execute(&dispatcher, request, session, call_state).await,
+    let call = match auth::authenticate(&info.head.headers, &request.body, &dispatcher.accounts).await {
+        Ok(session) => execute(dispatcher, request, session, call_state).await,
         Err(error) => CompletedCall::failed(None, None, error),
     };
     let CompletedCall { resolved, session, result } = call;
@@ -135,17 +146,19 @@ async fn execute(
     };
 
     let request = Request::new(info, method.name, body);
+    let accounts = dispatcher.accounts.clone();
+    // Boxed, because the handler is large and passes through the layers of `run`.
     let mut handler =
-        Handler::new(request, method.on_connection_close, session, dispatcher.accounts.clone(), call_state.clone());
+        Box::new(Handler::new(request, method.on_connection_close, session, accounts, call_state.clone()));
     if is_stale {
         // For a streamed response, whose head does not pass through `dispatch`.
-        let _ = handler.response_header(STALE, "1");
+        let _ = handler.response_header(STALE.as_str(), "1");
     }
     match dispatcher.invoker.run(method, handler, params, &call_state).await {
         Ok((mut handler, result)) => {
             let (status, headers) = handler.take_head();
             let result = result.map_or_else(CallResult::Failure, |body| CallResult::Success { status, headers, body });
-            CompletedCall { resolved: Some(resolved), session: handler.into_signer(), result }
+            CompletedCall { resolved: Some(resolved), session: handler.take_signer(), result }
         }
         Err(timed_out) => CompletedCall::failed(Some(resolved), None, timed_out),
     }

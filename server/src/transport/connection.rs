@@ -1,24 +1,22 @@
 //! One connection: its protocol, its timeouts and its end.
 
-use std::convert::Infallible;
-use std::future::Future;
+use std::future::pending;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::header::CONNECTION;
-use ::http::{HeaderValue, Uri, Version};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_io_timeout::TimeoutStream;
-use tower_service::Service as _;
 
-use super::guard::{ConnectionState, GuardedBody, MAX_CALLS, RequestGuard};
+use super::guard::{ConnectionState, MAX_CALLS, RequestGuard};
 use super::http;
 use super::limits::ConnectionPermit;
 use super::shutdown::Shutdown;
@@ -65,23 +63,8 @@ pub(crate) async fn serve_connection(
     stream.set_write_timeout(Some(idle_timeout));
     let io = TokioIo::new(Box::pin(stream));
     let connection_state = ConnectionState::new(peer, shutdown.clone(), permit);
-    let warp = warp::service(http::filter(state.clone()));
-    let service = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
-        let guard = RequestGuard::new(request.version(), connection_state.clone());
-        request.extensions_mut().insert(guard.clone());
-        // The URI of a CONNECT request has no path, and warp panics without one.
-        if request.uri().path_and_query().is_none() {
-            *request.uri_mut() = Uri::from_static("/");
-        }
-        let response = warp.clone().call(request);
-        async move {
-            let mut response = response.await?;
-            if guard.version < Version::HTTP_2 && guard.is_draining() {
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            Ok::<_, Infallible>(response.map(|body| GuardedBody { body, _guard: guard }))
-        }
-    });
+    let service =
+        service_fn(|request| http::respond(state.clone(), RequestGuard::new(connection_state.clone()), request));
 
     if is_http2 {
         let connection = http2::Builder::new(TokioExecutor::new())
@@ -89,22 +72,29 @@ pub(crate) async fn serve_connection(
             .max_concurrent_streams(MAX_CALLS)
             .max_header_list_size(MAX_HTTP2_HEADER_BYTES)
             .serve_connection(io, service);
-        let shutdown = async {
+        let shutdown = when_woken(async {
             tokio::select! {
                 () = shutdown.draining.cancelled() => {}
                 () = idle(&connection_state, idle_timeout) => {}
             }
-        };
-        let abort = idle(&connection_state, idle_timeout);
+        });
+        let abort = when_woken(idle(&connection_state, idle_timeout));
         drive(connection, shutdown, |connection| connection.graceful_shutdown(), abort).await;
     } else {
         let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(idle_timeout)
+            // hyper would set a timer for each request. `idle` also ends a connection whose client sends a head slowly.
+            .header_read_timeout(None)
+            // One buffer for head and body costs the kernel less than two.
+            .writev(false)
             .max_buf_size(MAX_HEAD_BYTES)
             .serve_connection(io, service);
-        let abort = std::future::pending();
-        drive(connection, shutdown.closing.cancelled(), |connection| connection.graceful_shutdown(), abort).await;
+        let shutdown = when_woken(shutdown.closing.cancelled());
+        let connection = drive(connection, shutdown, |connection| connection.graceful_shutdown(), pending());
+        tokio::select! {
+            biased;
+            () = connection => {}
+            () = when_woken(idle(&connection_state, idle_timeout)) => {}
+        }
     }
 }
 
@@ -134,6 +124,11 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
     }
 }
 
+/// Returns a future that polls `future` only when it is woken, and not whenever the connection is: two times for each request.
+async fn when_woken(future: impl Future<Output = ()>) {
+    FuturesUnordered::from_iter([future]).next().await;
+}
+
 /// Returns `true` if the connection begins with the HTTP/2 preface. The bytes stay in the socket.
 async fn sniff_http2(stream: &TcpStream) -> io::Result<bool> {
     let mut buffer = [0; HTTP2_PREFACE.len()];
@@ -157,7 +152,7 @@ async fn sniff_http2(stream: &TcpStream) -> io::Result<bool> {
 
 /// Resolves when a connection has been inactive for all of `limit`.
 async fn idle(connection: &ConnectionState, limit: Duration) {
-    // Checks ten times in each period: hyper has no idle timer for HTTP/2.
+    // Checks ten times in each period: hyper has no idle timer for HTTP/2, and for HTTP/1 one that costs each request.
     let step = (limit / 10).max(Duration::from_millis(1));
     let mut idle_since = Instant::now();
     let mut seen_requests = connection.total_requests();

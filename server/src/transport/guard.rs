@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
-use http::Version;
 use hyper::body::{Body, Frame, SizeHint};
 
 use super::limits::ConnectionPermit;
@@ -50,17 +49,16 @@ impl ConnectionState {
 
 /// Keeps the connection of one request active; held by the request, its call and its response body.
 pub(crate) struct RequestGuard {
-    pub(crate) version: Version,
     /// The connection runs more calls than it may. Calls of HTTP/2 streams that the client has reset count too.
     pub(crate) exceeds_call_limit: bool,
     connection: Arc<ConnectionState>,
 }
 
 impl RequestGuard {
-    pub(crate) fn new(version: Version, connection: Arc<ConnectionState>) -> Arc<Self> {
+    pub(crate) fn new(connection: Arc<ConnectionState>) -> Arc<Self> {
         connection.total_requests.fetch_add(1, Ordering::Relaxed);
         let other_requests = connection.active_requests.fetch_add(1, Ordering::Relaxed);
-        Arc::new(RequestGuard { version, exceeds_call_limit: other_requests >= MAX_CALLS as usize, connection })
+        Arc::new(RequestGuard { exceeds_call_limit: other_requests >= MAX_CALLS as usize, connection })
     }
 
     /// Returns the remote address of the socket.

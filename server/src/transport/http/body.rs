@@ -5,12 +5,12 @@ use std::pin::{Pin, pin};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
+use http::request::Parts;
 use http::{HeaderValue, Method};
 use method_sdk::{Code, Error, code};
-use tokio::time::timeout;
 
-use super::request::RequestHead;
 use crate::config::Config;
+use crate::timeout::timeout;
 
 /// Reads the body of a request. A GET request has none: its signature is over the empty string.
 ///
@@ -21,14 +21,14 @@ use crate::config::Config;
 /// - 1021 (Unsupported content encoding): it is compressed.
 pub(crate) async fn read_body(
     config: &Config,
-    request: &RequestHead<'_>,
+    head: &Parts,
     body: impl Stream<Item = Result<impl Buf, warp::Error>> + Send,
 ) -> Result<Bytes, Error> {
-    let headers = &request.info.headers;
+    let headers = &head.headers;
     if headers.get_all(CONTENT_ENCODING).iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(code::UNSUPPORTED_ENCODING.into());
     }
-    if request.http_method == Method::GET {
+    if head.method == Method::GET {
         return Ok(Bytes::new());
     }
     let max_bytes = config.max_body;

@@ -7,84 +7,80 @@ pub(crate) mod request;
 mod response;
 mod route;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use futures_util::Stream;
-use http::{HeaderMap, Method};
+use http::Request;
+use hyper::body::{Body, Incoming};
 use method_sdk::Error;
-use method_sdk::host::CallState;
-use warp::filters::path::FullPath;
+use method_sdk::host::{CallState, RequestInfo};
+use tower_service::Service as _;
+use warp::Filter as _;
 use warp::reply::Response;
-use warp::{Filter, Rejection};
 
-use self::request::RequestHead;
 use self::route::Route;
-use super::guard::RequestGuard;
+use super::guard::{GuardedBody, RequestGuard};
 use crate::call::in_flight::{CallResponse, InFlightCall};
 use crate::call::{self, CallRequest};
 use crate::log::AccessLogEntry;
 use crate::state::AppState;
 
-/// The one filter: it accepts every request, and every request gets a response.
-pub(crate) fn filter(state: Arc<AppState>) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
-    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-    warp::any()
-        .map(move || state.clone())
-        .and(warp::method())
-        .and(warp::path::full())
-        .and(query)
-        .and(warp::header::headers_cloned())
-        .and(warp::ext::get::<Arc<RequestGuard>>())
-        .and(warp::body::stream())
-        .then(handle)
+/// Handles a request: it always gets a response.
+///
+/// warp reads the body and writes the response. The head is moved past it into the `RequestInfo`, because a filter would copy it.
+pub(crate) fn respond(
+    state: Arc<AppState>,
+    guard: Arc<RequestGuard>,
+    request: Request<Incoming>,
+) -> impl Future<
+    Output = Result<http::Response<GuardedBody<impl Body<Data = Bytes, Error = warp::Error> + use<>>>, Infallible>,
+> {
+    let (head, body) = request.into_parts();
+    let peer = forwarded::client_ip(guard.peer(), &head.headers, &state.config.trusted_proxies);
+    let info = state.request_ids.assign(head, peer);
+    async move {
+        let filter = warp::body::stream().then(|body| handle(&state, &guard, &info, body));
+        let response = warp::service(filter).call(Request::new(body)).await?;
+        Ok(response.map(|body| GuardedBody { body, _guard: guard }))
+    }
 }
 
 async fn handle(
-    state: Arc<AppState>,
-    http_method: Method,
-    path: FullPath,
-    query: String,
-    headers: HeaderMap,
-    guard: Arc<RequestGuard>,
+    state: &AppState,
+    guard: &Arc<RequestGuard>,
+    info: &Arc<RequestInfo>,
     body: impl Stream<Item = Result<impl Buf, warp::Error>> + Send,
 ) -> Response {
-    let peer = forwarded::client_ip(guard.peer(), &headers, &state.config.trusted_proxies);
-    let info = state.request_ids.assign(headers, peer);
-    let request = RequestHead { http_method, path: path.as_str(), query, info };
-    let response = match handle_request(&state, &request, &guard, body).await {
+    let response = match handle_request(state, guard, info, body).await {
         Ok(response) => response,
         Err(error) => {
             let response = response::error(error);
-            state.dispatcher.access_log.record(&AccessLogEntry::new(&request.info, None, None, &response));
+            state.dispatcher.access_log.record(&AccessLogEntry::new(info, None, None, &response));
             CallResponse::Full(response)
         }
     };
-    response::into_http(response, &request.info, &state.config.allow_origins)
+    response::into_http(response, info, guard, &state.config.allow_origins)
 }
 
 /// Routes a request, reads its body and calls its method. Errors are those of requests that do not become a call.
 async fn handle_request(
     state: &AppState,
-    request: &RequestHead<'_>,
     guard: &Arc<RequestGuard>,
+    info: &Arc<RequestInfo>,
     body: impl Stream<Item = Result<impl Buf, warp::Error>> + Send,
 ) -> Result<CallResponse, Error> {
-    let endpoint = match route::route(state, request, guard).await? {
+    let endpoint = match route::route(state, &info.head, guard).await? {
         Route::Call(endpoint) => endpoint,
         Route::Liveness => return Ok(CallResponse::Full(response::alive())),
         Route::Readiness => return Ok(CallResponse::Full(response::readiness(state, guard).await)),
         Route::Preflight => return Ok(CallResponse::Full(response::preflight())),
     };
-    let body = body::read_body(&state.config, request, body).await?;
+    let body = body::read_body(&state.config, &info.head, body).await?;
     let call_state = Arc::new(CallState::default());
-    let call_request = CallRequest { endpoint, info: request.info.clone(), body };
-    let call = call::dispatch(state.dispatcher.clone(), call_request, call_state.clone());
-    let guard = guard.clone();
-    let call = async move {
-        let response = call.await;
-        drop(guard); // the connection was active until now, even if the client has disconnected
-        response
-    };
+    let request = CallRequest { endpoint, info: info.clone(), body };
+    // The connection is active until the call has ended, even if the client has disconnected.
+    let call = call::start(state.dispatcher.clone(), request, call_state.clone(), guard.clone());
     Ok(InFlightCall::new(call_state, call, state.detached_calls.clone()).await)
 }

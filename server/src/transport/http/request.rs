@@ -4,27 +4,20 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::{HeaderMap, Method};
+use http::HeaderName;
+use http::request::Parts;
 use method_sdk::host::RequestInfo;
 
 /// The header of a request id, in requests and responses.
-pub(crate) const REQUEST_ID: &str = "x-request-id";
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The longest request id that is accepted from a client, in bytes.
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
-/// A request whose body has not been read.
-pub(crate) struct RequestHead<'a> {
-    pub(crate) http_method: Method,
-    pub(crate) path: &'a str,
-    /// The query string, without its `?`; empty if there is none.
-    pub(crate) query: String,
-    pub(crate) info: Arc<RequestInfo>,
-}
-
 /// Assigns request ids: a random number drawn at the server's start, and a counter.
 pub(crate) struct RequestIds {
-    prefix: u64,
+    /// The random number in hexadecimal, and a hyphen.
+    prefix: String,
     next: AtomicU64,
 }
 
@@ -32,20 +25,28 @@ impl RequestIds {
     /// # Errors
     /// Returns an error if the operating system provides no random bytes.
     pub(crate) fn new() -> Result<Self, getrandom::Error> {
-        Ok(RequestIds { prefix: getrandom::u64()?, next: AtomicU64::new(1) })
+        Ok(RequestIds { prefix: format!("{:016x}-", getrandom::u64()?), next: AtomicU64::new(1) })
     }
 
     /// Creates the `RequestInfo` of a request, with the client's request id if it is valid and a new one otherwise.
-    pub(crate) fn assign(&self, headers: HeaderMap, peer: IpAddr) -> Arc<RequestInfo> {
-        let from_client = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| is_valid(id));
+    pub(crate) fn assign(&self, head: Parts, peer: IpAddr) -> Arc<RequestInfo> {
+        let from_client = head.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| is_valid(id));
         let id = from_client.map_or_else(|| self.next_id(), str::to_owned);
-        Arc::new(RequestInfo::new(id, peer, headers))
+        Arc::new(RequestInfo::new(id, peer, head))
     }
 
     fn next_id(&self) -> String {
-        format!("{:016x}-{:x}", self.prefix, self.next.fetch_add(1, Ordering::Relaxed))
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let digits = (u64::BITS - number.leading_zeros()).div_ceil(4);
+        let mut id = String::with_capacity(self.prefix.len() + digits as usize);
+        id.push_str(&self.prefix);
+        // `format!` takes five times as many instructions.
+        id.extend((0..digits).rev().map(|digit| char::from(HEX_DIGITS[(number >> (4 * digit)) as usize & 0xf])));
+        id
     }
 }
+
+const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// Returns `true` for 1 to 128 ASCII letters, digits, dots, underscores and hyphens.
 fn is_valid(id: &str) -> bool {

@@ -1,7 +1,8 @@
 //! The responses of the server: of calls, health checks, preflights, and requests that are not calls.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::header::CONNECTION;
+use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use method_sdk::host::RequestInfo;
 use method_sdk::{Error, code};
 use warp::reply::{Reply as _, Response};
@@ -13,8 +14,14 @@ use crate::call::in_flight::{CallResponse, StreamBody};
 use crate::state::AppState;
 use crate::transport::guard::RequestGuard;
 
-/// Converts a response to warp's, and adds the headers of every response: the request id and CORS.
-pub(crate) fn into_http(response: CallResponse, info: &RequestInfo, allow_origins: &[String]) -> Response {
+/// Converts a response to warp's, and adds the headers of every response: the request id, CORS, and for HTTP/1 the end of the connection
+/// while the server is shutting down.
+pub(crate) fn into_http(
+    response: CallResponse,
+    info: &RequestInfo,
+    guard: &RequestGuard,
+    allow_origins: &[String],
+) -> Response {
     let mut response = match response {
         CallResponse::Full(response) => {
             let body = warp::http::Response::new(response.body).into_response();
@@ -25,9 +32,12 @@ pub(crate) fn into_http(response: CallResponse, info: &RequestInfo, allow_origin
             with_head(warp::reply::stream(StreamBody::new(streaming, guard)).into_response(), status, headers)
         }
     };
-    cors::apply(response.headers_mut(), &info.headers, allow_origins);
+    cors::apply(response.headers_mut(), &info.head.headers, allow_origins);
     let id = HeaderValue::try_from(info.id.as_str()).expect("a request id has letters, digits, '.', '_' and '-'");
     response.headers_mut().insert(REQUEST_ID, id);
+    if guard.is_draining() && info.head.version < Version::HTTP_2 {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
 

@@ -1,11 +1,11 @@
 //! Routing: from the head of a request to the call, health check or preflight that it asks for.
 
 use http::header::{ALLOW, HOST};
+use http::request::Parts;
 use http::{HeaderValue, Method, Version};
 use method_sdk::{Error, code};
 
 use super::cors;
-use super::request::RequestHead;
 use crate::call::Endpoint;
 use crate::state::AppState;
 use crate::transport::guard::RequestGuard;
@@ -28,41 +28,40 @@ pub(crate) enum Route {
 /// - 1015 (Malformed request): an HTTP/1.1 request without exactly one `Host` header.
 /// - 1016 (Service unavailable): the connection runs too many calls.
 /// - 1020 (Method not allowed): the path does not accept the HTTP method. The error has an `Allow` header.
-pub(crate) async fn route(state: &AppState, request: &RequestHead<'_>, guard: &RequestGuard) -> Result<Route, Error> {
-    let RequestHead { http_method, path, info, .. } = request;
+pub(crate) async fn route(state: &AppState, head: &Parts, guard: &RequestGuard) -> Result<Route, Error> {
+    let Parts { method, headers, .. } = head;
     if guard.exceeds_call_limit {
         return Err(code::SERVICE_UNAVAILABLE.into());
     }
     // RFC 9112, 3.2 requires 400; hyper accepts these requests.
-    if guard.version == Version::HTTP_11 && info.headers.get_all(HOST).iter().count() != 1 {
+    if head.version == Version::HTTP_11 && headers.get_all(HOST).iter().count() != 1 {
         return Err(code::MALFORMED_REQUEST.into());
     }
-    let is_preflight = http_method == Method::OPTIONS && cors::is_preflight(&info.headers);
-    if is_preflight && cors::allowed_origin(&info.headers, &state.config.allow_origins).is_some() {
+    let is_preflight = method == Method::OPTIONS && cors::is_preflight(headers);
+    if is_preflight && cors::allowed_origin(headers, &state.config.allow_origins).is_some() {
         return Ok(Route::Preflight);
     }
-    match *path {
-        "/livez" | "/readyz" if http_method != Method::GET && http_method != Method::HEAD => {
-            Err(method_not_allowed("GET, HEAD"))
-        }
+    match head.uri.path() {
+        "/livez" | "/readyz" if method != Method::GET && method != Method::HEAD => Err(method_not_allowed("GET, HEAD")),
         "/livez" => Ok(Route::Liveness),
         "/readyz" => Ok(Route::Readiness),
-        "/" if http_method == Method::POST => Ok(Route::Call(Endpoint::Rpc)),
-        "/" => Err(method_not_allowed("POST")),
-        _ => Ok(Route::Call(resolve_method_url(state, request).await?)),
+        // The URI of a CONNECT request has no path.
+        "/" | "" if method == Method::POST => Ok(Route::Call(Endpoint::Rpc)),
+        "/" | "" => Err(method_not_allowed("POST")),
+        _ => Ok(Route::Call(resolve_method_url(state, head).await?)),
     }
 }
 
 /// Finds the method of a URL. An unknown method is an error of the call and not of the route, because the caller is authenticated first.
-async fn resolve_method_url(state: &AppState, request: &RequestHead<'_>) -> Result<Endpoint, Error> {
-    let method = state.dispatcher.methods.find(&method_name(request.path)).await;
-    if request.http_method == Method::POST {
+async fn resolve_method_url(state: &AppState, head: &Parts) -> Result<Endpoint, Error> {
+    let method = state.dispatcher.methods.find(&method_name(head.uri.path())).await;
+    if head.method == Method::POST {
         return Ok(Endpoint::Path { method, query: None });
     }
-    let is_get = request.http_method == Method::GET;
+    let is_get = head.method == Method::GET;
     match method {
         Ok(found) if is_get && found.method.get => {
-            Ok(Endpoint::Path { method, query: Some(request.query.as_str().into()) })
+            Ok(Endpoint::Path { method, query: Some(head.uri.query().unwrap_or_default().into()) })
         }
         Ok(found) => Err(method_not_allowed(if found.method.get { "GET, POST" } else { "POST" })),
         Err(error) if is_get => Ok(Endpoint::Path { method: Err(error), query: None }),
