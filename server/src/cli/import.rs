@@ -49,11 +49,11 @@ pub(crate) enum SourceError {
 const SCHEMES: &str = if cfg!(all(feature = "mongodb", feature = "mysql")) {
     "a URL that starts with `mongodb://` or `mysql://`"
 } else if cfg!(feature = "mongodb") {
-    "a URL that starts with `mongodb://`; this build does not include mysql"
+    "a URL that starts with `mongodb://`; for `mysql://`, build with `--features mysql`"
 } else if cfg!(feature = "mysql") {
-    "a URL that starts with `mysql://`; this build does not include mongodb"
+    "a URL that starts with `mysql://`; for `mongodb://`, build with `--features mongodb`"
 } else {
-    "a URL of MongoDB or MySQL; this build includes neither"
+    "a URL of MongoDB or MySQL; this build includes neither: build with `--features mongodb` or `--features mysql`"
 };
 
 /// Imports the accounts of the Python version's database at `url`, and returns a summary.

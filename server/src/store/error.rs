@@ -11,7 +11,7 @@ use crate::config::Database;
 #[non_exhaustive]
 pub enum StoreError {
     /// This build does not include the database.
-    #[error("this build does not include {name}, only {included}; choose one of those with `--database`, or build with the feature `{name}`", name = .0.name(), included = method_sdk::Database::KINDS.join(", "))]
+    #[error("this build does not include {name}, only {included}; add it with `--features {name}`, as in `cargo build --release --features {name}`, or choose another `--database`", name = .0.name(), included = method_sdk::Database::KINDS.join(", "))]
     NotIncluded(Database),
     /// A configuration key that the database needs is not set.
     #[error("`database={}` requires {required}", .database.name())]
