@@ -21,7 +21,7 @@ const BUFFERED_CHUNKS: usize = 16;
 #[derive(Debug, Clone)]
 pub struct ClosedCall {
     pub(crate) request: Request,
-    pub(crate) session: Option<Session>,
+    pub(crate) session: Option<Box<Session>>,
     pub(crate) connection: DatabaseHandle,
 }
 
@@ -33,7 +33,7 @@ impl ClosedCall {
 
     /// Returns the session that was current when the client disconnected.
     pub fn session(&self) -> Option<&Session> {
-        self.session.as_ref()
+        self.session.as_deref()
     }
 
     /// Returns the server's database.
@@ -63,7 +63,7 @@ struct Progress {
     phase: Phase,
     /// A response that the method has begun to stream and the connection has not taken yet.
     response: Option<StreamingResponse>,
-    hook: Option<PendingHook>,
+    hook: Option<Box<PendingHook>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -136,7 +136,7 @@ impl CallState {
         let hook = progress.hook.take();
         drop(progress);
         self.close();
-        hook.map(|(hook, closed_call)| hook(closed_call))
+        hook.map(|hook| (hook.0)(hook.1))
     }
 
     /// Returns the future of `on_connection_close` if the client disconnected before the handler existed.
@@ -145,7 +145,7 @@ impl CallState {
         let is_disconnected = matches!(progress.phase, Phase::Disconnected { .. });
         let hook = if is_disconnected { progress.hook.take() } else { None };
         drop(progress);
-        hook.map(|(hook, closed_call)| hook(closed_call))
+        hook.map(|hook| (hook.0)(hook.1))
     }
 
     /// Waits until the client has disconnected, the timeout has expired, or the server stops.
@@ -154,12 +154,12 @@ impl CallState {
     }
 
     pub(crate) fn set_hook(&self, hook: fn(ClosedCall) -> HookFuture, closed_call: ClosedCall) {
-        self.progress().hook = Some((hook, closed_call));
+        self.progress().hook = Some(Box::new((hook, closed_call)));
     }
 
     pub(crate) fn set_session(&self, session: Option<&Session>) {
-        if let Some((_, closed_call)) = &mut self.progress().hook {
-            closed_call.session = session.cloned();
+        if let Some(hook) = &mut self.progress().hook {
+            hook.1.session = session.cloned().map(Box::new);
         }
     }
 

@@ -21,7 +21,7 @@ pub const RESERVED_HEADERS: [&str; 5] = ["content-length", "transfer-encoding", 
 pub struct Handler {
     request: Request,
     /// The newest session. It stays here after a logout, because it still signs the response.
-    session: Option<Session>,
+    session: Option<Box<Session>>,
     is_logged_out: bool,
     accounts: AccountApiRef,
     call_state: Arc<CallState>,
@@ -39,7 +39,7 @@ impl Handler {
     pub fn new(
         request: Request,
         on_connection_close: Option<fn(ClosedCall) -> HookFuture>,
-        session: Option<Session>,
+        session: Option<Box<Session>>,
         accounts: Arc<dyn AccountApi>,
         call_state: Arc<CallState>,
     ) -> Self {
@@ -70,12 +70,12 @@ impl Handler {
 
     /// Returns the caller's session, or `None` if the request is not authenticated or the session has been logged out.
     pub fn session(&self) -> Option<&Session> {
-        self.session.as_ref().filter(|_| !self.is_logged_out)
+        self.session.as_deref().filter(|_| !self.is_logged_out)
     }
 
     /// Returns the caller's session, to read or change its state.
     pub fn session_mut(&mut self) -> Option<&mut Session> {
-        self.session.as_mut().filter(|_| !self.is_logged_out)
+        self.session.as_deref_mut().filter(|_| !self.is_logged_out)
     }
 
     /// Returns the caller's session.
@@ -262,7 +262,7 @@ impl Handler {
     }
 
     /// Takes the session that signs the response: the newest one, even after a logout; for servers.
-    pub fn take_signer(&mut self) -> Option<Session> {
+    pub fn take_signer(&mut self) -> Option<Box<Session>> {
         self.session.take()
     }
 
@@ -291,7 +291,7 @@ impl Handler {
         let session = Session::new(record, self.accounts.0.clone());
         let info = session.info();
         self.call_state.set_session(Some(&session));
-        self.session = Some(session);
+        self.session = Some(Box::new(session));
         self.is_logged_out = false;
         info
     }

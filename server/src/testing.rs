@@ -120,7 +120,7 @@ impl App {
         let info = Arc::new(RequestInfo::new("test".to_owned(), IpAddr::V4(Ipv4Addr::LOCALHOST), head));
         let call_state = Arc::new(CallState::default());
         let request = CallRequest { endpoint: Endpoint::Rpc, info, body };
-        let call = call::start(self.server.dispatcher().clone(), request, call_state.clone(), ());
+        let call = call::dispatch(self.server.dispatcher().clone(), request, call_state.clone(), ());
         match InFlightCall::new(call_state.clone(), call, Arc::new(DetachedCalls::default())).await {
             CallResponse::Full(response) => {
                 Exchange { status: response.status, headers: response.headers, body: response.body }

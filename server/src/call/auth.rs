@@ -24,7 +24,7 @@ pub(crate) async fn authenticate(
     headers: &HeaderMap,
     body: &[u8],
     accounts: &Arc<AccountService>,
-) -> Result<Option<Session>> {
+) -> Result<Option<Box<Session>>> {
     let mut ids = headers.get_all(SESSION_ID).iter();
     let Some(id) = ids.next() else { return Ok(None) };
     let session_id = id.to_str().ok().filter(|_| ids.next().is_none()).ok_or(code::INVALID_SESSION_ID)?;
@@ -33,7 +33,7 @@ pub(crate) async fn authenticate(
     let signature = decode_signature(headers).ok_or(code::INVALID_HMAC)?;
     // `verify_slice` compares in constant time.
     mac(&session, body).verify_slice(&signature).map_err(|_| code::INVALID_HMAC)?;
-    Ok(Some(session))
+    Ok(Some(Box::new(session)))
 }
 
 /// Returns the header that signs a response body: its name and value.

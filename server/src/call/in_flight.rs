@@ -53,8 +53,8 @@ impl DetachedCalls {
     }
 }
 
-/// A call, to be polled by its connection or by a task. It is boxed where it is created, because moving it is expensive.
-pub(crate) type CallFuture = BoxFuture<'static, EncodedResponse>;
+/// A call, to be polled by its connection or by a task.
+type CallFuture = BoxFuture<'static, EncodedResponse>;
 
 /// The response of a call.
 pub(crate) enum CallResponse {
@@ -74,8 +74,12 @@ pub(crate) struct InFlightCall {
 }
 
 impl InFlightCall {
-    pub(crate) fn new(call_state: Arc<CallState>, call: CallFuture, detached_calls: Arc<DetachedCalls>) -> Self {
-        InFlightCall { call_state, call: Some(call), detached_calls }
+    pub(crate) fn new(
+        call_state: Arc<CallState>,
+        call: impl Future<Output = EncodedResponse> + Send + 'static,
+        detached_calls: Arc<DetachedCalls>,
+    ) -> Self {
+        InFlightCall { call_state, call: Some(Box::pin(call)), detached_calls }
     }
 
     fn take_streaming(&self) -> Option<CallResponse> {

@@ -1,11 +1,12 @@
 //! Running a method: in place, as a future or on the blocking pool, within its timeout, with panics caught.
 
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::join;
 use method_sdk::generated::{MethodResult, RawParams};
 use method_sdk::host::CallState;
 use method_sdk::{ClientDisconnected, Error, Handler, Invoke, Method, Result};
@@ -46,11 +47,12 @@ impl Invoker {
             Some(0) => None,
             Some(seconds) => Some(Duration::from_secs(seconds)),
         };
-        let mut invocation = pin!(with_timeout(limit, call_state, invoke(&self.blocking, method, handler, params)));
+        let invocation = pin!(invoke(&self.blocking, method, handler, params));
+        let invocation = pin!(with_timeout(limit, call_state, invocation));
         let output = match call_state.take_pending_hook() {
             None => invocation.await,
             // The client disconnected before the handler existed.
-            Some(hook) => tokio::join!(invocation.as_mut(), AssertUnwindSafe(hook).catch_unwind()).0,
+            Some(hook) => Box::pin(join(invocation, AssertUnwindSafe(hook).catch_unwind())).await.0,
         };
         let (handler, result) = output.ok_or_else(|| Error::unavailable("`invoke` exceeded its timeout"))?;
         let result = if call_state.is_streamed() { end_stream(method, call_state, result) } else { result };
@@ -97,10 +99,9 @@ async fn invoke(
 async fn with_timeout<T>(
     limit: Option<Duration>,
     call_state: &CallState,
-    invocation: impl Future<Output = T>,
+    mut invocation: Pin<&mut impl Future<Output = T>>,
 ) -> Option<T> {
     let Some(limit) = limit else { return Some(invocation.await) };
-    let mut invocation = pin!(invocation);
     match timeout(limit, invocation.as_mut()).await {
         Ok(output) => Some(output),
         Err(_) if call_state.is_streamed() => Some(invocation.await),

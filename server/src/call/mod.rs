@@ -20,7 +20,6 @@ use method_sdk::host::{CallState, RequestInfo};
 use method_sdk::{Error, Handler, Method, Request, Result, Session, code};
 
 use self::codec::{CallResult, EncodedResponse};
-use self::in_flight::CallFuture;
 use self::invoke::Invoker;
 use self::methods::{MethodTable, ResolvedMethod, STALE};
 use crate::account::AccountService;
@@ -76,44 +75,35 @@ impl Endpoint {
 struct CompletedCall {
     /// The called method, if the request names one.
     resolved: Option<ResolvedMethod>,
-    session: Option<Session>,
+    session: Option<Box<Session>>,
     result: CallResult,
 }
 
 impl CompletedCall {
-    fn failed(resolved: Option<ResolvedMethod>, session: Option<Session>, error: Error) -> Self {
+    fn failed(resolved: Option<ResolvedMethod>, session: Option<Box<Session>>, error: Error) -> Self {
         CompletedCall { resolved, session, result: CallResult::Failure(error) }
     }
 }
 
-/// Starts a call. The future owns everything it uses, so that it can outlive its connection, and drops `guard` at its end.
+/// Handles a call: authenticates the caller, executes the method, then encodes, signs and logs the response.
 ///
-/// It is boxed here, where it is created, because moving it is expensive.
-pub(crate) fn start(
+/// The future owns everything it uses, so that it can outlive its connection, and drops `_guard` at its end.
+pub(crate) async fn dispatch(
     dispatcher: Arc<Dispatcher>,
     request: CallRequest,
     call_state: Arc<CallState>,
-    guard: impl Send + 'static,
-) -> CallFuture {
-    Box::pin(async move {
-        let response = dispatch(&dispatcher, request, call_state).await;
-        drop(guard);
-        response
-    })
-}
-
-/// Handles a call: authenticates the caller, executes the method, then encodes, signs and logs the response.
-async fn dispatch(dispatcher: &Dispatcher, request: CallRequest, call_state: Arc<CallState>) -> EncodedResponse {
+    _guard: impl Send + 'static,
+) -> EncodedResponse {
     let (info, has_http_statuses) = (request.info.clone(), request.endpoint.has_http_statuses());
 
     let call = match auth::authenticate(&info.head.headers, &request.body, &dispatcher.accounts).await {
-        Ok(session) => execute(dispatcher, request, session, call_state).await,
+        Ok(session) => execute(&dispatcher, request, session, call_state).await,
         Err(error) => CompletedCall::failed(None, None, error),
     };
     let CompletedCall { resolved, session, result } = call;
 
     let mut response = codec::encode(result, has_http_statuses);
-    if let Some(session) = session.as_ref().filter(|_| response.is_signed()) {
+    if let Some(session) = session.as_deref().filter(|_| response.is_signed()) {
         let (name, signature) = auth::sign(session, &response.body);
         response.headers.insert(name, signature);
     }
@@ -130,7 +120,7 @@ async fn dispatch(dispatcher: &Dispatcher, request: CallRequest, call_state: Arc
 async fn execute(
     dispatcher: &Dispatcher,
     request: CallRequest,
-    session: Option<Session>,
+    session: Option<Box<Session>>,
     call_state: Arc<CallState>,
 ) -> CompletedCall {
     let CallRequest { endpoint, info, body } = request;

@@ -87,7 +87,7 @@ pub(crate) fn describe_url_error(error: &Error) -> String {
 
 impl MongoStore {
     async fn run<T>(&self, work: impl Future<Output = mongodb::error::Result<T>>) -> Result<T> {
-        self.guard.run(self.apply_migrations(), async { Ok(work.await?) }).await
+        self.guard.run(|| self.apply_migrations(), async { Ok(work.await?) }).await
     }
 
     async fn apply_migrations(&self) -> Result<()> {

@@ -42,17 +42,17 @@ impl<E: Executor> SqlStore<E> {
 
     /// Executes one statement and returns the number of rows affected.
     async fn execute(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<u64> {
-        self.guard.run(self.executor.migrate(), self.executor.execute(sql, args)).await
+        self.guard.run(|| self.executor.migrate(), self.executor.execute(sql, args)).await
     }
 
     /// Executes one query and returns its rows.
     async fn fetch(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<Row>> {
-        self.guard.run(self.executor.migrate(), self.executor.fetch(sql, args)).await
+        self.guard.run(|| self.executor.migrate(), self.executor.fetch(sql, args)).await
     }
 
     /// Executes `steps` in one transaction. Returns `false` if a required step failed; nothing has changed then.
     async fn transaction(&self, steps: &[Step<'_>]) -> Result<bool> {
-        self.guard.run(self.executor.migrate(), self.executor.transaction(steps)).await
+        self.guard.run(|| self.executor.migrate(), self.executor.transaction(steps)).await
     }
 }
 
@@ -73,11 +73,11 @@ impl<E: Executor> Store for SqlStore<E> {
     }
 
     async fn migrate(&self) -> Result<()> {
-        self.guard.run(self.executor.migrate(), async { Ok(()) }).await
+        self.guard.run(|| self.executor.migrate(), async { Ok(()) }).await
     }
 
     async fn ping(&self) -> Result<()> {
-        self.guard.run(self.executor.migrate(), self.executor.ping()).await
+        self.guard.run(|| self.executor.migrate(), self.executor.ping()).await
     }
 
     async fn create_account(

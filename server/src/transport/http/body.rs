@@ -39,11 +39,13 @@ pub(crate) async fn read_body(
         return Err(error_and_close(code::REQUEST_TOO_LARGE));
     }
     let mut body = pin!(body);
-    match timeout(config.body_timeout, collect_limited(body.as_mut(), max_bytes)).await {
+    let collected = timeout(config.body_timeout, pin!(collect_limited(body.as_mut(), max_bytes))).await;
+    match collected {
         Ok(Ok(Some(body))) => Ok(body),
         Ok(Ok(None)) => {
             // The client is still sending. Read a little more, so that the client gets to read the response.
-            let _ = timeout(config.body_timeout, collect_limited(body, max_bytes)).await;
+            let mut rest = Box::pin(collect_limited(body, max_bytes));
+            let _ = timeout(config.body_timeout, rest.as_mut()).await;
             Err(error_and_close(code::REQUEST_TOO_LARGE))
         }
         Ok(Err(_)) => Err(error_and_close(code::MALFORMED_REQUEST)),

@@ -81,6 +81,6 @@ async fn handle_request(
     let call_state = Arc::new(CallState::default());
     let request = CallRequest { endpoint, info: info.clone(), body };
     // The connection is active until the call has ended, even if the client has disconnected.
-    let call = call::start(state.dispatcher.clone(), request, call_state.clone(), guard.clone());
+    let call = call::dispatch(state.dispatcher.clone(), request, call_state.clone(), guard.clone());
     Ok(InFlightCall::new(call_state, call, state.detached_calls.clone()).await)
 }
