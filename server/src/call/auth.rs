@@ -25,9 +25,9 @@ pub(crate) async fn authenticate(
     body: &[u8],
     accounts: &Arc<AccountService>,
 ) -> Result<Option<Box<Session>>> {
-    let mut ids = headers.get_all(SESSION_ID).iter();
-    let Some(id) = ids.next() else { return Ok(None) };
-    let session_id = id.to_str().ok().filter(|_| ids.next().is_none()).ok_or(code::INVALID_SESSION_ID)?;
+    let Some(id) = headers.get(SESSION_ID) else { return Ok(None) };
+    let is_repeated = headers.get_all(SESSION_ID).iter().nth(1).is_some();
+    let session_id = id.to_str().ok().filter(|_| !is_repeated).ok_or(code::INVALID_SESSION_ID)?;
     let record = accounts.session(session_id).await?.ok_or(code::INVALID_SESSION_ID)?;
     let session = Session::new(record, accounts.clone());
     let signature = decode_signature(headers).ok_or(code::INVALID_HMAC)?;

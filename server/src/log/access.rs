@@ -79,9 +79,14 @@ impl<'a> AccessLogEntry<'a> {
         Some(cause)
     }
 
+    /// Returns the time from the arrival of the request until `now`, in whole microseconds.
+    pub(crate) fn microseconds(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.started).as_micros() as u64
+    }
+
     /// Returns the time from the arrival of the request until `now`.
     pub(crate) fn milliseconds(&self, now: Instant) -> f64 {
-        now.saturating_duration_since(self.started).as_micros() as u64 as f64 / 1000.0
+        self.microseconds(now) as f64 / 1000.0
     }
 }
 

@@ -64,11 +64,13 @@ fn write_line(line: &mut Vec<u8>, clock: &mut Clock, level: Level, entry: &Acces
         Level::WARN => r#"","level":"WARN","message":"call","id":"#,
         _ => r#"","level":"INFO","message":"call","id":"#,
     };
-    append(line, id, entry.request_id);
-    append_some(line, r#","method":"#, entry.method);
+    append_plain(line, id, entry.request_id);
+    if let Some(method) = entry.method {
+        append_plain(line, r#","method":"#, method);
+    }
     append(line, r#","code":"#, entry.code());
     append(line, r#","status":"#, entry.status.as_u16());
-    append(line, r#","ms":"#, entry.milliseconds(now));
+    append_milliseconds(line, r#","ms":"#, entry.microseconds(now));
     append_some(line, r#","user":"#, entry.user());
     append(line, r#","peer":"#, entry.peer);
     append_some(line, r#","cause":"#, cause);
@@ -80,6 +82,24 @@ fn append(line: &mut Vec<u8>, name: &str, value: impl Serialize) {
     line.extend_from_slice(name.as_bytes());
     serde_json::to_writer(line, &value)
         .expect("a vector accepts every byte, and numbers and strings have a form in JSON");
+}
+
+/// Appends `name`, and a text of characters that JSON does not escape: a request id, or the name of a method.
+fn append_plain(line: &mut Vec<u8>, name: &str, text: &str) {
+    line.extend_from_slice(name.as_bytes());
+    line.push(b'"');
+    line.extend_from_slice(text.as_bytes());
+    line.push(b'"');
+}
+
+/// Appends `name`, and microseconds as milliseconds with one to three decimals, as serde_json writes an `f64`.
+fn append_milliseconds(line: &mut Vec<u8>, name: &str, micros: u64) {
+    append(line, name, micros / 1000);
+    let digit = |divisor: u64| b'0' + (micros / divisor % 10) as u8;
+    let decimals = [digit(100), digit(10), digit(1)];
+    let length = decimals.iter().rposition(|digit| *digit != b'0').map_or(1, |last| last + 1);
+    line.push(b'.');
+    line.extend_from_slice(&decimals[..length]);
 }
 
 fn append_some(line: &mut Vec<u8>, name: &str, value: Option<&str>) {
@@ -143,6 +163,15 @@ mod tests {
         let mut text = String::new();
         SystemTime.format_time(&mut Writer::new(&mut text)).expect("a string accepts every character");
         text
+    }
+
+    #[test]
+    fn milliseconds_are_written_as_serde_json_writes_a_float() {
+        for micros in [0, 1, 10, 66, 100, 999, 1_000, 1_500, 2_000, 10_020, 123_456, 3_600_000_000] {
+            let mut line = Vec::new();
+            append_milliseconds(&mut line, "", micros);
+            assert_eq!(line, serde_json::to_vec(&(micros as f64 / 1000.0)).unwrap());
+        }
     }
 
     #[test]

@@ -51,7 +51,8 @@ fn split(line: &str) -> (String, String, f64) {
 }
 
 fn request(peer: &str) -> RequestInfo {
-    RequestInfo::new("0f1e2d3c4b5a6978-2a".to_owned(), peer.parse::<IpAddr>().unwrap(), HeaderMap::new())
+    let (head, ()) = http::Request::new(()).into_parts();
+    RequestInfo::new("0f1e2d3c4b5a6978-2a".to_owned(), peer.parse::<IpAddr>().unwrap(), head)
 }
 
 fn success() -> EncodedResponse {
