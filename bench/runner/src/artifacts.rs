@@ -47,7 +47,7 @@ impl Workspace {
     pub fn build_server(&self) -> Result<PathBuf> {
         eprintln!("building the server (profile {})", self.profile);
         let mut cargo = self.cargo(&self.root, &self.root.join("target"));
-        run(cargo.args(["--locked", "--bin", "server"]), &self.interrupt)?;
+        run(cargo.args(["--locked", "--bin", "server", "--features", "all-databases"]), &self.interrupt)?;
         Ok(self.binary(&self.root.join("target"), "server"))
     }
 

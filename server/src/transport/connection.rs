@@ -1,9 +1,8 @@
 //! One connection: its protocol, its timeouts and its end.
 
-use std::future::pending;
 use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,69 +56,96 @@ pub(crate) async fn serve_connection(
         () = late => return,
     };
 
-    let idle_timeout = config.idle_timeout;
-    let mut stream = TimeoutStream::new(stream);
-    // A client that accepts no byte for this long is not reading its response.
-    stream.set_write_timeout(Some(idle_timeout));
-    let io = TokioIo::new(Box::pin(stream));
     let connection_state = ConnectionState::new(peer, shutdown.clone(), permit);
+    if is_http2 {
+        // Boxed, as otherwise every connection would have room for the state of HTTP/2.
+        Box::pin(serve_http2(stream, connection_state, state, shutdown)).await;
+    } else {
+        serve_http1(stream, connection_state, state, shutdown).await;
+    }
+}
+
+/// Serves a connection of HTTP/1.1 or HTTP/1.0 until it has been idle, or until the server closes and its last response is sent.
+async fn serve_http1(
+    stream: TcpStream,
+    connection_state: Arc<ConnectionState>,
+    state: Arc<AppState>,
+    shutdown: Shutdown,
+) {
+    let idle_timeout = state.config.idle_timeout;
     let service =
         service_fn(|request| http::respond(state.clone(), RequestGuard::new(connection_state.clone()), request));
-
-    if is_http2 {
-        let connection = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(MAX_CALLS)
-            .max_header_list_size(MAX_HTTP2_HEADER_BYTES)
-            .serve_connection(io, service);
-        let shutdown = when_woken(async {
-            tokio::select! {
-                () = shutdown.draining.cancelled() => {}
-                () = idle(&connection_state, idle_timeout) => {}
-            }
-        });
-        let abort = when_woken(idle(&connection_state, idle_timeout));
-        drive(connection, shutdown, |connection| connection.graceful_shutdown(), abort).await;
-    } else {
-        let connection = http1::Builder::new()
+    let mut connection = pin!(
+        http1::Builder::new()
             // hyper would set a timer for each request. `idle` also ends a connection whose client sends a head slowly.
             .header_read_timeout(None)
             // One buffer for head and body costs the kernel less than two.
             .writev(false)
             .max_buf_size(MAX_HEAD_BYTES)
-            .serve_connection(io, service);
-        let shutdown = when_woken(shutdown.closing.cancelled());
-        let connection = drive(connection, shutdown, |connection| connection.graceful_shutdown(), pending());
-        tokio::select! {
-            biased;
-            () = connection => {}
-            () = when_woken(idle(&connection_state, idle_timeout)) => {}
-        }
+            .serve_connection(with_write_timeout(stream, idle_timeout), service)
+    );
+    let mut idle = pin!(when_woken(idle(&connection_state, idle_timeout)));
+    // `biased`: a request that has just arrived is read before the connection ends.
+    let end = tokio::select! {
+        biased;
+        end = connection.as_mut() => Some(end),
+        () = idle.as_mut() => return,
+        () = when_woken(shutdown.closing.cancelled()) => None,
+    };
+    if let Some(end) = end {
+        return log_error(end);
+    }
+    connection.as_mut().graceful_shutdown();
+    tokio::select! {
+        biased;
+        end = connection => log_error(end),
+        () = idle => {}
     }
 }
 
-/// Drives a connection until it ends. Shuts it down gracefully when `shutdown` resolves, and aborts it if `abort` resolves after that.
-async fn drive<C: Future<Output = hyper::Result<()>>>(
-    connection: C,
-    shutdown: impl Future<Output = ()>,
-    start_shutdown: impl FnOnce(Pin<&mut C>),
-    abort: impl Future<Output = ()>,
+/// Serves a connection of HTTP/2 until it has been idle, or until the server drains and its last response is sent.
+async fn serve_http2(
+    stream: TcpStream,
+    connection_state: Arc<ConnectionState>,
+    state: Arc<AppState>,
+    shutdown: Shutdown,
 ) {
-    tokio::pin!(connection);
-    // `biased`: a request that has just arrived is read before the connection shuts down.
-    let mut end = tokio::select! {
+    let idle_timeout = state.config.idle_timeout;
+    let service =
+        service_fn(|request| http::respond(state.clone(), RequestGuard::new(connection_state.clone()), request));
+    let mut connection = pin!(
+        http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_CALLS)
+            .max_header_list_size(MAX_HTTP2_HEADER_BYTES)
+            .serve_connection(with_write_timeout(stream, idle_timeout), service)
+    );
+    let end = tokio::select! {
         biased;
         end = connection.as_mut() => Some(end),
-        () = shutdown => None,
+        () = when_woken(idle(&connection_state, idle_timeout)) => None,
+        () = when_woken(shutdown.draining.cancelled()) => None,
     };
-    if end.is_none() {
-        start_shutdown(connection.as_mut());
-        end = tokio::select! {
-            end = connection => Some(end),
-            () = abort => None,
-        };
+    if let Some(end) = end {
+        return log_error(end);
     }
-    if let Some(Err(error)) = end {
+    connection.as_mut().graceful_shutdown();
+    tokio::select! {
+        biased;
+        end = connection => log_error(end),
+        () = when_woken(idle(&connection_state, idle_timeout)) => {}
+    }
+}
+
+/// Returns a stream that fails when the client has accepted no byte for `limit`, because it does not read its response.
+fn with_write_timeout(stream: TcpStream, limit: Duration) -> TokioIo<Pin<Box<TimeoutStream<TcpStream>>>> {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limit));
+    TokioIo::new(Box::pin(stream))
+}
+
+fn log_error(end: hyper::Result<()>) {
+    if let Err(error) = end {
         tracing::debug!("connection error: {error}");
     }
 }
