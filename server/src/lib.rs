@@ -13,7 +13,7 @@
 //! | `config/` | the configuration keys and their sources |
 //! | `cli/` | the program: its commands, output and exit statuses |
 //! | `runtime.rs`, `log/` | the tokio runtime, the listener and signals; the log |
-//! | `timeout.rs` | a timeout that costs nothing if its future is ready at once |
+//! | `timeout.rs` | a timeout that costs nothing if its future is ready immediately |
 //! | `testing.rs` | calls without a socket, for tests |
 //! | `dev/` | development mode: methods are compiled and loaded while the server runs |
 

@@ -1,4 +1,4 @@
-//! A timeout that costs nothing if its future is ready at once.
+//! A timeout that costs nothing if its future is ready immediately.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::error::Elapsed;
 
 /// Awaits `future` for up to `limit`. Most futures of a call are ready when they are polled first: only the others need a timer. It is
-/// boxed, as otherwise the futures of all calls would have room for it.
+/// boxed, as otherwise the futures of all calls would be larger by its size.
 ///
 /// # Errors
 /// Returns an error if `limit` expires.

@@ -58,7 +58,7 @@ pub(crate) async fn serve_connection(
 
     let connection_state = ConnectionState::new(peer, shutdown.clone(), permit);
     if is_http2 {
-        // Boxed, as otherwise every connection would have room for the state of HTTP/2.
+        // Boxed, as otherwise every connection would be larger by the state of HTTP/2.
         Box::pin(serve_http2(stream, connection_state, state, shutdown)).await;
     } else {
         serve_http1(stream, connection_state, state, shutdown).await;
