@@ -2,8 +2,6 @@
 
 use std::pin::Pin;
 
-use serde_json::{Map, Value};
-
 use crate::{DatabaseHandle, Result};
 
 /// A boxed future, for methods of trait objects.
@@ -18,6 +16,17 @@ pub struct SessionRecord {
     pub session_id: String,
     /// The time at which the session expires, in unix seconds.
     pub expires: i64,
+    /// Its state, if the database returned it with the session.
+    pub state: Option<StateRecord>,
+}
+
+/// The state of a session in the server's terms.
+#[derive(Clone)]
+pub struct StateRecord {
+    /// A JSON object.
+    pub text: String,
+    /// The number of times that the state has been saved.
+    pub version: i64,
 }
 
 /// The accounts and sessions that a handler works with. The server's implementation holds all the rules.
@@ -53,6 +62,6 @@ pub trait AccountApi: Send + Sync {
     /// Saves the state of a session unless it has been saved since `version`. Returns `true` if it is saved.
     fn save_state<'a>(&'a self, session_id: &'a str, version: i64, state: String) -> BoxFuture<'a, Result<bool>>;
 
-    /// Returns the current state of a session, and its version: the number of times that it has been saved.
-    fn load_state<'a>(&'a self, session_id: &'a str) -> BoxFuture<'a, Result<(Map<String, Value>, i64)>>;
+    /// Returns the current state of a session.
+    fn load_state<'a>(&'a self, session_id: &'a str) -> BoxFuture<'a, Result<StateRecord>>;
 }

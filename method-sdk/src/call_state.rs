@@ -211,6 +211,8 @@ impl std::error::Error for ClientDisconnected {}
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[cfg(feature = "sqlite")]

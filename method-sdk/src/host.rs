@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-pub use crate::account_api::{AccountApi, BoxFuture, SessionRecord};
+pub use crate::account_api::{AccountApi, BoxFuture, SessionRecord, StateRecord};
 pub use crate::call_state::{CallState, StreamingResponse};
 pub use crate::handler::RESERVED_HEADERS;
 pub use crate::request::RequestInfo;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::account_api::{AccountApi, SessionRecord};
+use crate::account_api::{AccountApi, SessionRecord, StateRecord};
 use crate::{Error, Result};
 
 /// The largest state of a session, in bytes of its JSON text: 64 KiB.
@@ -41,6 +41,8 @@ pub struct Session {
     pub expires: i64,
     /// `None` until the method asks for it.
     state: Option<LoadedState>,
+    /// The state that came with the session, until the method asks for it.
+    record: Option<StateRecord>,
     accounts: Arc<dyn AccountApi>,
 }
 
@@ -72,8 +74,8 @@ pub struct StateConflict;
 impl Session {
     /// Creates the session of a record; for servers.
     pub fn new(record: SessionRecord, accounts: Arc<dyn AccountApi>) -> Self {
-        let SessionRecord { user_id, session_id, expires } = record;
-        Session { user_id, session_id, expires, state: None, accounts }
+        let SessionRecord { user_id, session_id, expires, state } = record;
+        Session { user_id, session_id, expires, state: None, record: state, accounts }
     }
 
     /// Returns the part of the session that the client receives.
@@ -83,8 +85,8 @@ impl Session {
 
     /// Returns the state of the session: a JSON object of up to 64 KiB. [`save_state`](Session::save_state) stores its changes.
     ///
-    /// The first call reads the state from the database, and later ones return it as it is in this `Session`: a method that does not
-    /// use the state does not read it.
+    /// The first call reads the state from the database, unless it came with the session, as a short one does from MySQL and PostgreSQL.
+    /// Later calls return it as it is in this `Session`.
     ///
     /// # Errors
     /// Returns error 1007 (Invalid session ID) if the session has ended since the request was authenticated.
@@ -92,8 +94,11 @@ impl Session {
         let state = match self.state.take() {
             Some(state) => state,
             None => {
-                let (members, version) = self.accounts.load_state(&self.session_id).await?;
-                LoadedState { members, version }
+                let StateRecord { text, version } = match self.record.take() {
+                    Some(record) => record,
+                    None => self.accounts.load_state(&self.session_id).await?,
+                };
+                LoadedState { members: serde_json::from_str(&text)?, version }
             }
         };
         Ok(&mut self.state.insert(state).members)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use method_sdk::host::{AccountApi, BoxFuture, SessionRecord};
+use method_sdk::host::{AccountApi, BoxFuture, SessionRecord, StateRecord};
 use method_sdk::serde_json::{Map, Value};
 use method_sdk::{DatabaseHandle, Result, Session, StateConflict};
 
@@ -49,23 +49,41 @@ impl AccountApi for ContendedAccounts {
         Box::pin(async move { Ok(attempts > self.free_after) })
     }
 
-    fn load_state<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(Map<String, Value>, i64)>> {
+    fn load_state<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<StateRecord>> {
         self.loads.fetch_add(1, Ordering::Relaxed);
         let version = i64::from(self.saves.load(Ordering::Relaxed));
-        Box::pin(async move { Ok((Map::from_iter([("count".to_owned(), version.into())]), version)) })
+        Box::pin(async move { Ok(StateRecord { text: format!(r#"{{"count":{version}}}"#), version }) })
     }
 }
 
 fn contended_session(free_after: u32) -> (Session, Arc<ContendedAccounts>) {
     let accounts = Arc::new(ContendedAccounts { loads: AtomicU32::new(0), saves: AtomicU32::new(0), free_after });
-    let record = SessionRecord { user_id: "alice".to_owned(), session_id: "secret".to_owned(), expires: i64::MAX };
-    (Session::new(record, accounts.clone()), accounts)
+    (Session::new(record(None), accounts.clone()), accounts)
+}
+
+fn record(state: Option<StateRecord>) -> SessionRecord {
+    SessionRecord { user_id: "alice".to_owned(), session_id: "secret".to_owned(), expires: i64::MAX, state }
 }
 
 fn increment(state: &mut Map<String, Value>) -> i64 {
     let count = state.get("count").and_then(Value::as_i64).unwrap_or(0) + 1;
     state.insert("count".to_owned(), count.into());
     count
+}
+
+#[tokio::test]
+async fn a_state_that_came_with_the_session_is_read_again_only_after_a_conflict() {
+    let (_, accounts) = contended_session(1);
+    let state = StateRecord { text: r#"{"count":6}"#.to_owned(), version: 6 };
+    let mut session = Session::new(record(Some(state)), accounts.clone());
+    assert_eq!(session.state().await.unwrap()["count"], 6);
+    assert_eq!(accounts.loads.load(Ordering::Relaxed), 0);
+    assert_eq!(
+        session.update_state(increment).await.unwrap(),
+        2,
+        "the first attempt conflicts, and the other request saved 1"
+    );
+    assert_eq!(accounts.loads.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]

@@ -4,14 +4,13 @@ pub(crate) mod password;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use method_sdk::host::{self, BoxFuture, SessionRecord};
+use method_sdk::host::{self, BoxFuture, SessionRecord, StateRecord};
 use method_sdk::{DatabaseHandle, Error, Result, code};
-use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::account::password::{MAX_PASSWORD_BYTES, Passwords, is_legacy_hash};
 use crate::store::retry::{Attempt, retry};
-use crate::store::{NewSession, SessionHash, SessionRow, StateRow, Store};
+use crate::store::{NewSession, SessionHash, SessionRow, Store};
 
 /// The longest user id, in bytes.
 const MAX_USER_ID_BYTES: usize = 255;
@@ -48,8 +47,8 @@ impl AccountService {
             return Ok(None);
         }
         let Some(stored) = self.store.session(&hash_session_id(session_id), now()).await? else { return Ok(None) };
-        let SessionRow { user_id, expires } = stored;
-        Ok(Some(SessionRecord { user_id, session_id: session_id.to_owned(), expires }))
+        let SessionRow { user_id, expires, state } = stored;
+        Ok(Some(SessionRecord { user_id, session_id: session_id.to_owned(), expires, state }))
     }
 
     /// Deletes all expired sessions and returns their number.
@@ -130,6 +129,7 @@ impl AccountService {
             user_id: user_id.to_owned(),
             session_id: base16ct::lower::encode_string(&id),
             expires: now().saturating_add_unsigned(self.session_ttl.as_secs()),
+            state: None,
         })
     }
 }
@@ -213,11 +213,10 @@ impl host::AccountApi for AccountService {
         })
     }
 
-    fn load_state<'a>(&'a self, session_id: &'a str) -> BoxFuture<'a, Result<(Map<String, Value>, i64)>> {
+    fn load_state<'a>(&'a self, session_id: &'a str) -> BoxFuture<'a, Result<StateRecord>> {
         Box::pin(async move {
             let stored = self.store.session_state(&hash_session_id(session_id), now()).await?;
-            let StateRow { state, version } = stored.ok_or(code::INVALID_SESSION_ID)?;
-            Ok((serde_json::from_str(&state)?, version))
+            stored.ok_or_else(|| code::INVALID_SESSION_ID.into())
         })
     }
 }

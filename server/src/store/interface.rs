@@ -1,6 +1,7 @@
 //! The interface of a store: its functions and the rows that they take and return.
 
 use async_trait::async_trait;
+use method_sdk::host::StateRecord;
 use method_sdk::{DatabaseHandle, Result};
 
 /// The SHA-256 of a session id, which is stored instead of the id.
@@ -16,19 +17,13 @@ pub(crate) struct NewSession<'a> {
     pub(crate) expires: i64,
 }
 
-/// A stored session, without its state.
+/// A stored session.
 pub(crate) struct SessionRow {
     pub(crate) user_id: String,
     /// Unix seconds.
     pub(crate) expires: i64,
-}
-
-/// The state of a stored session.
-pub(crate) struct StateRow {
-    /// A JSON object.
-    pub(crate) state: String,
-    /// The number of times that the state has been saved.
-    pub(crate) version: i64,
+    /// The state, if it is short and another query would be another round trip.
+    pub(crate) state: Option<StateRecord>,
 }
 
 /// A stored account, without its password hash.
@@ -106,11 +101,11 @@ pub(crate) trait Store: Send + Sync {
         replaces: Option<&SessionHash>,
     ) -> Result<bool>;
 
-    /// Returns a session that has not expired at `now`. Every authenticated call reads it, so it does not read the state.
+    /// Returns a session that has not expired at `now`. Every authenticated call reads it, so it reads no long state.
     async fn session(&self, hash: &SessionHash, now: i64) -> Result<Option<SessionRow>>;
 
     /// Returns the state of a session that has not expired at `now`.
-    async fn session_state(&self, hash: &SessionHash, now: i64) -> Result<Option<StateRow>>;
+    async fn session_state(&self, hash: &SessionHash, now: i64) -> Result<Option<StateRecord>>;
 
     /// Replaces a session's state and increments its version. Returns `false` if the version is no longer `version`.
     async fn save_state(&self, hash: &SessionHash, version: i64, state: &str) -> Result<bool>;

@@ -13,7 +13,7 @@ use method_sdk::{Error, code};
 
 pub use self::error::StoreError;
 use self::error::first_cause;
-pub(crate) use self::interface::{NewSession, SessionHash, SessionRow, StateRow, Store};
+pub(crate) use self::interface::{NewSession, SessionHash, SessionRow, Store};
 use crate::config::{Config, Database};
 
 /// Opens the configured database and brings its schema up to date.

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use method_sdk::host::StateRecord;
 use method_sdk::{DatabaseHandle, Result};
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, Document, doc};
@@ -15,9 +16,7 @@ use mongodb::{Client, Collection, Database, IndexModel};
 
 use super::error::{SchemaError, StoreError};
 use super::guard::{DatabaseGuard, connect_timeout};
-use super::interface::{
-    AccountRow, EXPIRED_BATCH, NewSession, SIGNATURE_VERSION, SessionHash, SessionRow, StateRow, Store,
-};
+use super::interface::{AccountRow, EXPIRED_BATCH, NewSession, SIGNATURE_VERSION, SessionHash, SessionRow, Store};
 use crate::config::Config;
 
 /// The version of the schema that this server creates. The database's version is in the document `_id: "schema"` of the collection
@@ -301,18 +300,22 @@ impl Store for MongoStore {
         self.run(async {
             let session = self.find_session(hash, now, doc! { "user_id": 1, "expires": 1 }).await?;
             let row = |session: Document| {
-                Ok(SessionRow { user_id: session.get_str("user_id")?.to_owned(), expires: session.get_i64("expires")? })
+                let (user_id, expires) = (session.get_str("user_id")?.to_owned(), session.get_i64("expires")?);
+                Ok(SessionRow { user_id, expires, state: None })
             };
             session.map(row).transpose().map_err(malformed)
         })
         .await
     }
 
-    async fn session_state(&self, hash: &SessionHash, now: i64) -> Result<Option<StateRow>> {
+    async fn session_state(&self, hash: &SessionHash, now: i64) -> Result<Option<StateRecord>> {
         self.run(async {
             let session = self.find_session(hash, now, doc! { "state": 1, "state_version": 1 }).await?;
             let row = |session: Document| {
-                Ok(StateRow { state: session.get_str("state")?.to_owned(), version: session.get_i64("state_version")? })
+                Ok(StateRecord {
+                    text: session.get_str("state")?.to_owned(),
+                    version: session.get_i64("state_version")?,
+                })
             };
             session.map(row).transpose().map_err(malformed)
         })

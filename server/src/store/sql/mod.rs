@@ -16,15 +16,14 @@ pub(super) mod sqlite;
 mod statement;
 
 use async_trait::async_trait;
+use method_sdk::host::StateRecord;
 use method_sdk::{Database, DatabaseHandle, Result};
 
 use self::Arg::{Blob, Int, Text};
 use self::executor::Executor;
 use self::statement::{Arg, Row, Step};
 use super::guard::DatabaseGuard;
-use super::interface::{
-    AccountRow, EXPIRED_BATCH, NewSession, SIGNATURE_VERSION, SessionHash, SessionRow, StateRow, Store,
-};
+use super::interface::{AccountRow, EXPIRED_BATCH, NewSession, SIGNATURE_VERSION, SessionHash, SessionRow, Store};
 use crate::config::Config;
 
 struct SqlStore<E: Executor> {
@@ -60,6 +59,10 @@ fn insert_session<'a, E: Executor>(password_hash: &'a str, session: &'a NewSessi
     let NewSession { hash, user_id, created, expires } = session;
     let args = [Blob(hash), Int(*created), Int(*expires), Int(SIGNATURE_VERSION), Text(user_id), Text(password_hash)];
     Step::required(E::STATEMENTS.insert_session, args)
+}
+
+fn state(mut row: Row) -> Result<StateRecord> {
+    Ok(StateRecord { text: row.text()?, version: row.int()? })
 }
 
 #[async_trait]
@@ -147,13 +150,16 @@ impl<E: Executor> Store for SqlStore<E> {
 
     async fn session(&self, hash: &SessionHash, now: i64) -> Result<Option<SessionRow>> {
         let rows = self.fetch(E::STATEMENTS.session, &[Blob(hash), Int(now)]).await?;
-        let session = |mut row: Row| Ok(SessionRow { user_id: row.text()?, expires: row.int()? });
+        let session = |mut row: Row| {
+            let (user_id, expires) = (row.text()?, row.int()?);
+            let state = if row.is_empty() { None } else { Some(state(row)?).filter(|state| !state.text.is_empty()) };
+            Ok(SessionRow { user_id, expires, state })
+        };
         rows.into_iter().next().map(session).transpose()
     }
 
-    async fn session_state(&self, hash: &SessionHash, now: i64) -> Result<Option<StateRow>> {
+    async fn session_state(&self, hash: &SessionHash, now: i64) -> Result<Option<StateRecord>> {
         let rows = self.fetch(E::STATEMENTS.session_state, &[Blob(hash), Int(now)]).await?;
-        let state = |mut row: Row| Ok(StateRow { state: row.text()?, version: row.int()? });
         rows.into_iter().next().map(state).transpose()
     }
 

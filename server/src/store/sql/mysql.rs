@@ -70,7 +70,9 @@ impl Dialect for MySql {
             INSERT INTO sessions (session_hash, created, expires, signature_version, user_id, state, state_version)
             SELECT ?, ?, ?, ?, user_id, '{}', 0 FROM accounts WHERE user_id = ? AND password_hash = ?
             LOCK IN SHARE MODE",
-        session: "SELECT CONVERT(user_id USING utf8mb4), expires FROM sessions WHERE session_hash = ? AND expires > ?",
+        session: "
+            SELECT CONVERT(user_id USING utf8mb4), expires, IF(LENGTH(state) <= 1024, state, ''), state_version
+            FROM sessions WHERE session_hash = ? AND expires > ?",
         session_state: "SELECT state, state_version FROM sessions WHERE session_hash = ? AND expires > ?",
         save_state: "
             UPDATE sessions SET state = ?, state_version = state_version + 1

@@ -40,7 +40,9 @@ impl Dialect for Postgres {
         insert_session: "
             INSERT INTO sessions (session_hash, created, expires, signature_version, user_id, state, state_version)
             SELECT $1, $2, $3, $4, user_id, '{}', 0 FROM accounts WHERE user_id = $5 AND password_hash = $6 FOR SHARE",
-        session: "SELECT user_id, expires FROM sessions WHERE session_hash = $1 AND expires > $2",
+        session: "
+            SELECT user_id, expires, CASE WHEN octet_length(state) <= 1024 THEN state ELSE '' END, state_version
+            FROM sessions WHERE session_hash = $1 AND expires > $2",
         session_state: "SELECT state, state_version FROM sessions WHERE session_hash = $1 AND expires > $2",
         save_state: "
             UPDATE sessions SET state = $1, state_version = state_version + 1

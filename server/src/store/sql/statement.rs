@@ -19,7 +19,8 @@ pub(super) struct Statements {
     /// Locks the account with this user id and password hash, and inserts a session for it.
     /// Arguments: session hash, created, expires, signature version, user id, password hash.
     pub(super) insert_session: &'static str,
-    /// Arguments: session hash, now.
+    /// Arguments: session hash, now. Returns the user id, the expiry and, where a query is a round trip, the state and its version; the state
+    /// is empty if it is longer than 1,024 bytes.
     pub(super) session: &'static str,
     /// Arguments: session hash, now.
     pub(super) session_state: &'static str,
@@ -80,6 +81,11 @@ pub(super) struct ColumnError {
 }
 
 impl Row {
+    /// Returns `true` if all values have been taken.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.len() == 0
+    }
+
     /// Takes the next value.
     ///
     /// # Errors
