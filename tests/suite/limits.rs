@@ -1,6 +1,6 @@
 //! Limits of size, time and number, and malformed requests.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use fixture::_probe::probe;
@@ -94,6 +94,24 @@ fn silent_and_slow_connections_are_closed() {
         read_all(&mut stream);
         assert!(started.elapsed() < Duration::from_secs(20), "{sent:?}");
     }
+}
+
+/// The response is longer than the buffers of the kernel, so the server waits for the client.
+#[test]
+fn a_client_that_reads_a_long_response_slowly_is_not_idle() {
+    const BYTES: usize = 32 * 1024 * 1024;
+    let server = Server::start_with(|config| {
+        (config.max_body, config.idle_timeout) = (2 * BYTES, Duration::from_secs(2));
+    });
+    let mut stream = server.connect();
+    let body = format!("\"{}\"", "x".repeat(BYTES));
+    stream.write_all(&post("/demo/echo", "Connection: close\r\n", &body)).unwrap();
+    let mut chunk = vec![0; 256 * 1024];
+    for _ in 0..30 {
+        std::thread::sleep(Duration::from_millis(100)); // less than `idle_timeout`, and together more
+        stream.read_exact(&mut chunk).unwrap();
+    }
+    assert!(read_all(&mut stream).len() > BYTES - 30 * chunk.len());
 }
 
 #[test]

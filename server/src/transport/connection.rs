@@ -65,7 +65,8 @@ pub(crate) async fn serve_connection(
     }
 }
 
-/// Serves a connection of HTTP/1.1 or HTTP/1.0 until it has been idle, or until the server closes and its last response is sent.
+/// Serves a connection of HTTP/1.1 or HTTP/1.0 until the next head has not arrived in time, or until the server closes and the last
+/// response is sent.
 async fn serve_http1(
     stream: TcpStream,
     connection_state: Arc<ConnectionState>,
@@ -77,30 +78,21 @@ async fn serve_http1(
         service_fn(|request| http::respond(state.clone(), RequestGuard::new(connection_state.clone()), request));
     let mut connection = pin!(
         http1::Builder::new()
-            // hyper would set a timer for each request. `idle` also ends a connection whose client sends a head slowly.
-            .header_read_timeout(None)
+            .timer(TokioTimer::new())
+            .header_read_timeout(idle_timeout)
             // One buffer for head and body costs the kernel less than two.
             .writev(false)
             .max_buf_size(MAX_HEAD_BYTES)
             .serve_connection(with_write_timeout(stream, idle_timeout), service)
     );
-    let mut idle = pin!(when_woken(idle(&connection_state, idle_timeout)));
     // `biased`: a request that has just arrived is read before the connection ends.
-    let end = tokio::select! {
-        biased;
-        end = connection.as_mut() => Some(end),
-        () = idle.as_mut() => return,
-        () = when_woken(shutdown.closing.cancelled()) => None,
-    };
-    if let Some(end) = end {
-        return log_error(end);
-    }
-    connection.as_mut().graceful_shutdown();
     tokio::select! {
         biased;
-        end = connection => log_error(end),
-        () = idle => {}
+        end = connection.as_mut() => return log_error(end),
+        () = when_woken(shutdown.closing.cancelled()) => {}
     }
+    connection.as_mut().graceful_shutdown();
+    log_error(connection.await);
 }
 
 /// Serves a connection of HTTP/2 until it has been idle, or until the server drains and its last response is sent.
@@ -120,14 +112,11 @@ async fn serve_http2(
             .max_header_list_size(MAX_HTTP2_HEADER_BYTES)
             .serve_connection(with_write_timeout(stream, idle_timeout), service)
     );
-    let end = tokio::select! {
+    tokio::select! {
         biased;
-        end = connection.as_mut() => Some(end),
-        () = when_woken(idle(&connection_state, idle_timeout)) => None,
-        () = when_woken(shutdown.draining.cancelled()) => None,
-    };
-    if let Some(end) = end {
-        return log_error(end);
+        end = connection.as_mut() => return log_error(end),
+        () = when_woken(idle(&connection_state, idle_timeout)) => {}
+        () = when_woken(shutdown.draining.cancelled()) => {}
     }
     connection.as_mut().graceful_shutdown();
     tokio::select! {
@@ -178,7 +167,7 @@ async fn sniff_http2(stream: &TcpStream) -> io::Result<bool> {
 
 /// Resolves when a connection has been inactive for all of `limit`.
 async fn idle(connection: &ConnectionState, limit: Duration) {
-    // Checks ten times in each period: hyper has no idle timer for HTTP/2, and for HTTP/1 one that costs each request.
+    // Checks ten times in each period: hyper has no idle timer for HTTP/2.
     let step = (limit / 10).max(Duration::from_millis(1));
     let mut idle_since = Instant::now();
     let mut seen_requests = connection.total_requests();
