@@ -65,7 +65,7 @@ pub(crate) async fn serve_connection(
     }
 }
 
-/// Serves a connection of HTTP/1.1 or HTTP/1.0 until the next head has not arrived in time, or until the server closes and the last
+/// Serves a connection of HTTP/1.1 or HTTP/1.0 until the next head has not arrived within the timeout, or until the server closes and the last
 /// response is sent.
 async fn serve_http1(
     stream: TcpStream,
