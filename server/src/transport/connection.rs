@@ -65,8 +65,8 @@ pub(crate) async fn serve_connection(
     }
 }
 
-/// Serves a connection of HTTP/1.1 or HTTP/1.0 until the next head has not arrived within the timeout, or until the server closes and the last
-/// response is sent.
+/// Serves a connection of HTTP/1.1 or HTTP/1.0 until the next head does not arrive within the timeout, or until the server closes and the
+/// last response is sent.
 async fn serve_http1(
     stream: TcpStream,
     connection_state: Arc<ConnectionState>,
