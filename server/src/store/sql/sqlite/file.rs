@@ -2,12 +2,16 @@
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::stat;
 use simpleapi_sqlite::{Access, Connection};
 
 use super::error::SqliteError;
+
+/// The time between two attempts to take a lock that another process, or a method, holds.
+pub(super) const LOCK_POLL: Duration = Duration::from_micros(500);
 
 /// The file of a store.
 pub(super) struct DatabaseFile {
@@ -35,7 +39,14 @@ impl DatabaseFile {
         }
         let connection = Connection::open(&self.path, Access::Write)?;
         connection.set_busy_timeout(self.lock_timeout)?;
-        connection.execute_script("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")?;
+        // SQLite does not wait for the lock of another server that switches a new file to WAL.
+        let deadline = Instant::now() + self.lock_timeout;
+        while let Err(error) = connection.execute_script("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL") {
+            if !error.is_busy() || Instant::now() >= deadline {
+                return Err(error.into());
+            }
+            thread::sleep(LOCK_POLL);
+        }
         connection.set_busy_timeout(Duration::ZERO)?;
         self.check()?;
         Ok(connection)

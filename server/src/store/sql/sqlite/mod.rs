@@ -94,8 +94,9 @@ impl Executor for SqliteExecutor {
     }
 
     async fn close(&self) {
-        self.writer.close().await;
+        // First, so that the last connection is the writer's: its end writes the log back into the file, on the writer's thread.
         self.readers.close();
+        self.writer.close().await;
         self.pool.close().await;
     }
 }

@@ -10,7 +10,7 @@ use simpleapi_sqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::SqliteError;
-use super::file::DatabaseFile;
+use super::file::{DatabaseFile, LOCK_POLL};
 use super::schema::MIGRATIONS;
 use super::values::OwnedArg;
 use crate::store::sql::statement::Step;
@@ -18,12 +18,13 @@ use crate::store::sql::statement::Step;
 /// The transactions that are committed together, and those that wait for the next commit. Callers beyond these wait in turn.
 const MAX_BATCH: usize = 256;
 
-/// The time between two attempts to take a lock that another process, or a method, holds.
-const LOCK_POLL: Duration = Duration::from_micros(500);
-
 /// The lock stays free after a batch for the time that the batch held it, divided by this: other processes, and methods with writes of
 /// their own, look for a free lock from time to time.
 const FREE_SHARE: u32 = 2;
+
+/// The longest time that the lock stays free, even after a batch during which the disk stalled. SQLite's own
+/// waits for a lock are no longer.
+const MAX_FREE: Duration = Duration::from_millis(100);
 
 /// The number of rows that the last statement of a transaction has affected, or `None` if a required step has failed.
 type Outcome = Option<u64>;
@@ -228,7 +229,7 @@ impl WriterThread {
     /// Returns the connection after a commit, and leaves the lock free for a moment.
     fn release(&mut self, connection: Connection, began: Instant) {
         self.connection = Some(connection);
-        self.free_until = Instant::now() + began.elapsed() / FREE_SHARE;
+        self.free_until = Instant::now() + (began.elapsed() / FREE_SHARE).min(MAX_FREE);
     }
 }
 
