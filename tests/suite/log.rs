@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support::process::{address_in, spawn};
 use crate::support::{Listening, TIMEOUT, directory, server_binary, wait_for};
 
 /// More calls than the log holds: each has a line of 300 bytes, and the queue and the pipe hold 4 MiB and a few KiB.
@@ -29,20 +30,15 @@ impl Quiet {
     /// Starts a server, and reads its log until it listens.
     fn start(options: &[&str]) -> (Self, BufReader<ChildStderr>) {
         let directory = directory();
-        let mut child = Command::new(server_binary())
-            .current_dir(directory.path())
-            .args(["--port=0", "--log-format=json"])
-            .args(options)
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(server_binary());
+        command.stdin(Stdio::null());
+        let mut child = spawn(&directory, command, options);
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let address = loop {
             let mut line = String::new();
             assert!(log.read_line(&mut line).unwrap() > 0, "the server ends before it listens");
-            if let Some((_, rest)) = line.split_once("listening on http://") {
-                break rest.split('"').next().unwrap().parse().unwrap();
+            if let Some(address) = address_in(&line) {
+                break address;
             }
         };
         (Quiet { child, address, _directory: directory }, log)

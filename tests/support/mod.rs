@@ -1,7 +1,7 @@
 //! Code that both test binaries share: servers as processes, a client that signs, and ways to wait.
 
 pub(crate) mod client;
-mod process;
+pub(crate) mod process;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

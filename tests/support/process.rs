@@ -23,6 +23,18 @@ pub(crate) struct Process {
     pub(crate) database: Option<Arc<dyn Any + Send + Sync>>,
 }
 
+/// Starts a server's process, whose log is to be read from its standard error.
+pub(crate) fn spawn(directory: &TempDir, mut command: Command, options: &[&str]) -> Child {
+    command.current_dir(directory.path()).args(["--port=0", "--log-format=json"]).args(options);
+    command.stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Returns the address of the server in a line of its log, if it is that line.
+pub(crate) fn address_in(line: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.split_once("listening on http://")?;
+    Some(rest.split(['"', ' ']).next()?.parse().unwrap())
+}
+
 impl Process {
     /// Starts a program with these options; its database is in `directory`.
     pub(crate) fn start(directory: &Arc<TempDir>, program: &Path, options: &[&str]) -> Self {
@@ -31,21 +43,15 @@ impl Process {
         Process::start_command(directory, command, options)
     }
 
-    pub(crate) fn start_command(directory: &Arc<TempDir>, mut command: Command, options: &[&str]) -> Self {
-        let mut child = command
-            .current_dir(directory.path())
-            .args(["--port=0", "--log-format=json"])
-            .args(options)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+    pub(crate) fn start_command(directory: &Arc<TempDir>, command: Command, options: &[&str]) -> Self {
+        let mut child = spawn(directory, command, options);
         let log = Arc::new(Mutex::new(String::new()));
         let (sender, receiver) = mpsc::channel();
         let (stderr, lines) = (child.stderr.take().unwrap(), log.clone());
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if let Some((_, rest)) = line.split_once("listening on http://") {
-                    let _ = sender.send(rest.split(['"', ' ']).next().unwrap().parse().unwrap());
+                if let Some(address) = address_in(&line) {
+                    let _ = sender.send(address);
                 }
                 let mut lines = lines.lock().unwrap();
                 lines.push_str(&line);

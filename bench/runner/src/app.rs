@@ -25,22 +25,19 @@ pub struct App {
 }
 
 impl App {
-    /// Writes an application without methods, which shares the dependencies that the server was built with. `databases` are the features of the server, or its default features.
+    /// Writes an application without methods, which shares the dependencies that the server was built with. `databases` are the features of
+    /// the server, separated by commas.
     ///
     /// # Errors
     /// Returns an error if a file cannot be written.
-    pub fn new(root: &Path, folder: PathBuf, name: &str, databases: Option<&str>) -> Result<Self> {
+    pub fn new(root: &Path, folder: PathBuf, name: &str, databases: &str) -> Result<Self> {
         let app = App { folder, name: name.to_owned(), target: root.join("target"), config: Vec::new() };
         let root = root.display();
-        let features = databases.map_or(String::new(), |databases| {
-            let names: Vec<&str> = databases.split(',').collect();
-            format!(", default-features = false, features = {names:?}")
-        });
-        let sdk = databases.map_or("", |_| ", default-features = false");
+        let features: Vec<&str> = databases.split(',').collect();
         app.write(
             "Cargo.toml",
             &format!(
-                "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n\n[features]\ndev = [\"simpleapi-server/dev\"]\n\n[dependencies]\nmethod-sdk = {{ path = \"{root}/method-sdk\"{sdk} }}\nsimpleapi-server = {{ path = \"{root}/server\"{features} }}\nserde = {{ version = \"1.0\", features = [\"derive\"] }}\n\n[build-dependencies]\nmethod-build = {{ path = \"{root}/method-sdk/build\" }}\n\n[profile.dev.package.argon2]\nopt-level = 3\n\n[profile.dev.package.blake2]\nopt-level = 3\n"
+                "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n\n[features]\ndev = [\"simpleapi-server/dev\"]\n\n[dependencies]\nmethod-sdk = {{ path = \"{root}/method-sdk\", default-features = false }}\nsimpleapi-server = {{ path = \"{root}/server\", default-features = false, features = {features:?} }}\nserde = {{ version = \"1.0\", features = [\"derive\"] }}\n\n[build-dependencies]\nmethod-build = {{ path = \"{root}/method-sdk/build\" }}\n\n[profile.dev.package.argon2]\nopt-level = 3\n\n[profile.dev.package.blake2]\nopt-level = 3\n"
             ),
         )?;
         fs::copy(format!("{root}/Cargo.lock"), app.folder.join("Cargo.lock"))?;
@@ -58,7 +55,7 @@ impl App {
     /// # Errors
     /// Returns an error if a file cannot be written.
     pub fn streaming(workspace: &Workspace) -> Result<Self> {
-        let app = App::new(&workspace.root, workspace.folder.join("streaming"), "streaming", None)?;
+        let app = App::new(&workspace.root, workspace.folder.join("streaming"), "streaming", "sqlite")?;
         app.write("methods/stream.rs", STREAM_METHOD)?;
         Ok(app)
     }
@@ -72,7 +69,7 @@ impl App {
     pub fn tree(workspace: &Workspace, methods: usize) -> Result<Self> {
         let parent = workspace.folder.join("trees");
         let name = format!("tree{methods}");
-        let mut app = App::new(&workspace.root, parent.join(&name), &name, Some("sqlite"))?;
+        let mut app = App::new(&workspace.root, parent.join(&name), &name, "sqlite")?;
         app.target = parent.join("target");
         let profile = &workspace.profile;
         app.config = vec![format!("profile.{profile}.lto=\"off\""), format!("profile.{profile}.codegen-units=16")];

@@ -86,6 +86,18 @@ pub fn exchange(address: SocketAddr, request: &[u8]) -> Result<Vec<u8>> {
 /// # Errors
 /// Returns an error unless the response has the status 200.
 pub fn exchange_on(stream: &mut TcpStream, request: &[u8]) -> Result<Vec<u8>> {
+    let (head, mut response) = response_on(stream, request)?;
+    if !head.is_success {
+        bail!("the response is not a success: {}", String::from_utf8_lossy(&response));
+    }
+    Ok(response.split_off(head.length))
+}
+
+/// Sends a request on an open connection and returns the whole response, with any status.
+///
+/// # Errors
+/// Returns an error if the connection ends before the response is complete.
+pub fn response_on(stream: &mut TcpStream, request: &[u8]) -> Result<(Head, Vec<u8>)> {
     stream.write_all(request)?;
     let mut buffer = Vec::new();
     let mut piece = vec![0; 64 * 1024];
@@ -93,10 +105,7 @@ pub fn exchange_on(stream: &mut TcpStream, request: &[u8]) -> Result<Vec<u8>> {
         if let Some(head) = head(&buffer)
             && head.total.map_or_else(|| is_last_chunk(&buffer), |total| buffer.len() >= total)
         {
-            if !head.is_success {
-                bail!("the response is not a success: {}", String::from_utf8_lossy(&buffer));
-            }
-            return Ok(buffer.split_off(head.length));
+            return Ok((head, buffer));
         }
         match stream.read(&mut piece)? {
             0 => bail!("the server has closed the connection before its response was complete"),

@@ -169,17 +169,14 @@ impl<'a> State<'a> {
         let began = Instant::now();
         let mut idle: VecDeque<usize> = (0..self.connections.len()).collect();
         let mut due: VecDeque<Instant> = VecDeque::new();
-        let mut planned = 0_u32;
+        let intended = |request: u32| began + Duration::from_secs_f64(f64::from(request) / rate);
+        let mut planned = 0;
         let mut has_more = true;
         while has_more || !due.is_empty() || idle.len() < self.connections.len() {
             let now = Instant::now();
             has_more = has_more && self.continues()?;
-            while has_more {
-                let next = began + Duration::from_secs_f64(f64::from(planned) / rate);
-                if next > now {
-                    break;
-                }
-                due.push_back(next);
+            while has_more && intended(planned) <= now {
+                due.push_back(intended(planned));
                 planned += 1;
             }
             if now > self.end + DRAIN || due.len() as f64 > rate {
@@ -311,7 +308,10 @@ impl Connection<'_> {
 
 fn wait(poll: &mut Poll, events: &mut Events, timeout: Duration) -> Result<()> {
     match poll.poll(events, Some(timeout)) {
-        Err(error) if error.kind() == ErrorKind::Interrupted => Ok(events.clear()),
+        Err(error) if error.kind() == ErrorKind::Interrupted => {
+            events.clear();
+            Ok(())
+        }
         result => Ok(result?),
     }
 }

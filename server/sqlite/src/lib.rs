@@ -82,7 +82,6 @@ trait Driver: Send {
     fn execute(&self, sql: &str, args: Args<'_, '_>) -> rusqlite::Result<usize>;
     fn query(&self, sql: &str, args: Args<'_, '_>) -> rusqlite::Result<Vec<Vec<Value>>>;
     fn execute_script(&self, sql: &str) -> rusqlite::Result<()>;
-    fn set_busy_timeout(&self, timeout: Duration) -> rusqlite::Result<()>;
     fn is_in_transaction(&self) -> bool;
 }
 
@@ -117,14 +116,6 @@ impl Connection {
     /// An error of SQLite.
     pub fn execute_script(&self, sql: &str) -> Result<()> {
         self.0.execute_script(sql).map_err(convert)
-    }
-
-    /// Sets the time for which a statement waits for locks. It waits by sleeping, for up to 100 ms at a time.
-    ///
-    /// # Errors
-    /// An error of SQLite.
-    pub fn set_busy_timeout(&self, timeout: Duration) -> Result<()> {
-        self.0.set_busy_timeout(timeout).map_err(convert)
     }
 
     /// Returns `true` within a transaction. Some errors end it: SQLite has rolled it back then.
@@ -170,10 +161,6 @@ impl Driver for rusqlite::Connection {
 
     fn execute_script(&self, sql: &str) -> rusqlite::Result<()> {
         self.execute_batch(sql)
-    }
-
-    fn set_busy_timeout(&self, timeout: Duration) -> rusqlite::Result<()> {
-        self.busy_timeout(timeout)
     }
 
     fn is_in_transaction(&self) -> bool {

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_io_timeout::TimeoutStream;
 
-use super::guard::{ConnectionState, MAX_CALLS, RequestGuard};
+use super::guard::{ConnectionState, MAX_CALLS};
 use super::http;
 use super::limits::ConnectionPermit;
 use super::shutdown::Shutdown;
@@ -59,9 +59,9 @@ pub(crate) async fn serve_connection(
     let connection_state = ConnectionState::new(peer, shutdown.clone(), permit);
     if is_http2 {
         // Boxed, as otherwise every connection would be larger by the state of HTTP/2.
-        Box::pin(serve_http2(stream, connection_state, state, shutdown)).await;
+        Box::pin(serve_http2(stream, &connection_state, &state, &shutdown)).await;
     } else {
-        serve_http1(stream, connection_state, state, shutdown).await;
+        serve_http1(stream, &connection_state, &state, &shutdown).await;
     }
 }
 
@@ -69,21 +69,21 @@ pub(crate) async fn serve_connection(
 /// last response is sent.
 async fn serve_http1(
     stream: TcpStream,
-    connection_state: Arc<ConnectionState>,
-    state: Arc<AppState>,
-    shutdown: Shutdown,
+    connection_state: &Arc<ConnectionState>,
+    state: &Arc<AppState>,
+    shutdown: &Shutdown,
 ) {
-    let idle_timeout = state.config.idle_timeout;
-    let service =
-        service_fn(|request| http::respond(state.clone(), RequestGuard::new(connection_state.clone()), request));
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(idle_timeout)
+            .header_read_timeout(state.config.idle_timeout)
             // One buffer for head and body costs the kernel less than two.
             .writev(false)
             .max_buf_size(MAX_HEAD_BYTES)
-            .serve_connection(with_write_timeout(stream, idle_timeout), service)
+            .serve_connection(
+                with_write_timeout(stream, state),
+                service_fn(|request| http::respond(state, connection_state, request))
+            )
     );
     // `biased`: a request that has just arrived is read before the connection ends.
     tokio::select! {
@@ -98,38 +98,39 @@ async fn serve_http1(
 /// Serves a connection of HTTP/2 until it has been idle, or until the server drains and its last response is sent.
 async fn serve_http2(
     stream: TcpStream,
-    connection_state: Arc<ConnectionState>,
-    state: Arc<AppState>,
-    shutdown: Shutdown,
+    connection_state: &Arc<ConnectionState>,
+    state: &Arc<AppState>,
+    shutdown: &Shutdown,
 ) {
-    let idle_timeout = state.config.idle_timeout;
-    let service =
-        service_fn(|request| http::respond(state.clone(), RequestGuard::new(connection_state.clone()), request));
     let mut connection = pin!(
         http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_CALLS)
             .max_header_list_size(MAX_HTTP2_HEADER_BYTES)
-            .serve_connection(with_write_timeout(stream, idle_timeout), service)
+            .serve_connection(
+                with_write_timeout(stream, state),
+                service_fn(|request| http::respond(state, connection_state, request))
+            )
     );
+    let idle_timeout = state.config.idle_timeout;
     tokio::select! {
         biased;
         end = connection.as_mut() => return log_error(end),
-        () = when_woken(idle(&connection_state, idle_timeout)) => {}
+        () = when_woken(idle(connection_state, idle_timeout)) => {}
         () = when_woken(shutdown.draining.cancelled()) => {}
     }
     connection.as_mut().graceful_shutdown();
     tokio::select! {
         biased;
         end = connection => log_error(end),
-        () = when_woken(idle(&connection_state, idle_timeout)) => {}
+        () = when_woken(idle(connection_state, idle_timeout)) => {}
     }
 }
 
-/// Returns a stream that fails when the client has accepted no byte for `limit`, because it does not read its response.
-fn with_write_timeout(stream: TcpStream, limit: Duration) -> TokioIo<Pin<Box<TimeoutStream<TcpStream>>>> {
+/// Returns a stream that fails when the client has accepted no byte for `idle_timeout`, because it does not read its response.
+fn with_write_timeout(stream: TcpStream, state: &AppState) -> TokioIo<Pin<Box<TimeoutStream<TcpStream>>>> {
     let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(limit));
+    stream.set_write_timeout(Some(state.config.idle_timeout));
     TokioIo::new(Box::pin(stream))
 }
 

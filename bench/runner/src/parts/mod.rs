@@ -14,6 +14,7 @@ mod trees;
 
 use std::time::Duration;
 
+pub use self::hello::LOW_RATE;
 pub use self::reload::MEMORY;
 
 use anyhow::{Result, ensure};

@@ -3,7 +3,6 @@
 //! Unlike the other parts it pins nothing, because the compiler is what it measures, and builds with the profile `dev`.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,6 +13,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::Context;
 use crate::app::{App, greeting_method};
 use crate::command::{free_port, run as run_command};
+use crate::http;
 use crate::interrupt::Interrupt;
 use crate::process::resident_kib;
 use crate::results::{Recorder, Values};
@@ -80,7 +80,7 @@ impl<'a> Tree<'a> {
         let name = format!("app{methods}");
         let folder = parent.join(&name);
         let _ = fs::remove_dir_all(&folder);
-        let app = App::new(&workspace.root, folder, &name, Some(&context.settings.reload_databases))?;
+        let app = App::new(&workspace.root, folder, &name, &context.settings.reload_databases)?;
         app.write("methods/query.rs", &query_method(0))?;
         for number in 1..methods {
             app.write(&format!("methods/group{}/m{number}.rs", number % 10), &greeting_method(0))?;
@@ -274,15 +274,6 @@ pub async fn invoke(handler: &mut Handler, _: Value) -> Result<Answer> {{
 /// Returns the whole response, with any status, or `None` if the connection has ended.
 fn call(stream: &mut TcpStream, path: &str) -> Option<String> {
     stream.set_nodelay(true).ok()?;
-    stream.write_all(&crate::http::post(path, r#"{"name": "alice"}"#, None)).ok()?;
-    let mut answer = Vec::new();
-    let mut piece = [0; 4096];
-    loop {
-        let length = stream.read(&mut piece).ok().filter(|length| *length > 0)?;
-        answer.extend_from_slice(&piece[..length]);
-        let Some(head) = crate::http::head(&answer) else { continue };
-        if answer.len() >= head.total? {
-            return Some(String::from_utf8_lossy(&answer).into_owned());
-        }
-    }
+    let (_, response) = http::response_on(stream, &http::post(path, r#"{"name": "alice"}"#, None)).ok()?;
+    Some(String::from_utf8_lossy(&response).into_owned())
 }

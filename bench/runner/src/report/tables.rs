@@ -1,6 +1,6 @@
 //! The table of each part, in Markdown.
 
-use crate::parts::MEMORY;
+use crate::parts::{LOW_RATE, MEMORY};
 use crate::results::Results;
 use crate::server::Server;
 
@@ -64,10 +64,9 @@ fn remarks(results: &Results) -> Vec<String> {
 }
 
 fn hello(results: &Results) -> String {
-    let rate = number(Some(results.settings.rate), 0);
-    let at_rate = format!("p50 / p99 at {rate}/s, us");
-    let header =
-        ["server", "requests/s", "CPU us a call", "CPU x hyper", "p50 / p99 at 1,000/s, us", &at_rate, "resident MiB"];
+    let at = |rate| format!("p50 / p99 at {}/s, us", number(Some(rate), 0));
+    let (at_low, at_rate) = (at(LOW_RATE), at(results.settings.rate));
+    let header = ["server", "requests/s", "CPU us a call", "CPU x hyper", &at_low, &at_rate, "resident MiB"];
     let row = |server: &str| {
         let median = |name| results.median("rpc", server, name);
         vec![
@@ -162,22 +161,22 @@ fn login(results: &Results) -> String {
 
 fn body(results: &Results) -> String {
     let header = ["server", "requests/s", "CPU us a call", "CPU x hyper", "MiB/s in each direction"];
-    let row = |server: &str| {
-        let mut row = calls_row(results, "64 KiB", server);
-        row.push(number(results.median("64 KiB", server, "calls_per_s").map(|calls| calls / 16.0), 0));
-        row
-    };
-    table(&header, results.servers().into_iter().map(row))
+    calls_and(results, "64 KiB", &header, 1.0 / 16.0)
 }
 
 fn stream(results: &Results) -> String {
     let header = ["server", "responses/s", "CPU us a response", "CPU x hyper", "chunks/s"];
+    calls_and(results, "stream", &header, 1000.0)
+}
+
+/// The table of a case whose last column is a multiple of the calls a second.
+fn calls_and(results: &Results, case: &str, header: &[&str], multiple: f64) -> String {
     let row = |server: &str| {
-        let mut row = calls_row(results, "stream", server);
-        row.push(number(results.median("stream", server, "calls_per_s").map(|calls| calls * 1000.0), 0));
+        let mut row = calls_row(results, case, server);
+        row.push(number(results.median(case, server, "calls_per_s").map(|calls| calls * multiple), 0));
         row
     };
-    table(&header, results.servers().into_iter().map(row))
+    table(header, results.servers().into_iter().map(row))
 }
 
 fn idle(results: &Results) -> String {

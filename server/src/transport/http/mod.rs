@@ -21,7 +21,7 @@ use warp::Filter as _;
 use warp::reply::Response;
 
 use self::route::Route;
-use super::guard::{GuardedBody, RequestGuard};
+use super::guard::{ConnectionState, GuardedBody, RequestGuard};
 use crate::call::in_flight::{CallResponse, InFlightCall};
 use crate::call::{self, CallRequest};
 use crate::log::AccessLogEntry;
@@ -31,12 +31,13 @@ use crate::state::AppState;
 ///
 /// warp reads the body and writes the response. The head is moved past it into the `RequestInfo`, because a filter would copy it.
 pub(crate) fn respond(
-    state: Arc<AppState>,
-    guard: Arc<RequestGuard>,
+    state: &Arc<AppState>,
+    connection: &Arc<ConnectionState>,
     request: Request<Incoming>,
 ) -> impl Future<
     Output = Result<http::Response<GuardedBody<impl Body<Data = Bytes, Error = warp::Error> + use<>>>, Infallible>,
-> {
+> + use<> {
+    let (state, guard) = (state.clone(), RequestGuard::new(connection.clone()));
     let (head, body) = request.into_parts();
     let peer = forwarded::client_ip(guard.peer(), &head.headers, &state.config.trusted_proxies);
     let info = state.request_ids.assign(head, peer);

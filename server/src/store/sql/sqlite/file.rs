@@ -11,7 +11,7 @@ use simpleapi_sqlite::{Access, Connection};
 use super::error::SqliteError;
 
 /// The time between two attempts to take a lock that another process, or a method, holds.
-pub(super) const LOCK_POLL: Duration = Duration::from_micros(500);
+const LOCK_POLL: Duration = Duration::from_micros(500);
 
 /// The file of a store.
 pub(super) struct DatabaseFile {
@@ -27,8 +27,21 @@ impl DatabaseFile {
         DatabaseFile { path, lock_timeout, identity: OnceLock::new() }
     }
 
-    pub(super) fn lock_timeout(&self) -> Duration {
-        self.lock_timeout
+    /// Repeats `attempt` while another process, or a method, holds a lock that it needs.
+    ///
+    /// # Errors
+    /// Returns the error of the last attempt.
+    pub(super) fn wait_for_lock<T>(
+        &self,
+        mut attempt: impl FnMut() -> simpleapi_sqlite::Result<T>,
+    ) -> simpleapi_sqlite::Result<T> {
+        let deadline = Instant::now() + self.lock_timeout;
+        loop {
+            match attempt() {
+                Err(error) if error.is_busy() && Instant::now() < deadline => thread::sleep(LOCK_POLL),
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Opens a connection that writes, and creates the file if it does not exist yet. Waits for locks.
@@ -38,16 +51,7 @@ impl DatabaseFile {
             self.check()?;
         }
         let connection = Connection::open(&self.path, Access::Write)?;
-        connection.set_busy_timeout(self.lock_timeout)?;
-        // SQLite does not wait for the lock of another server that switches a new file to WAL.
-        let deadline = Instant::now() + self.lock_timeout;
-        while let Err(error) = connection.execute_script("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL") {
-            if !error.is_busy() || Instant::now() >= deadline {
-                return Err(error.into());
-            }
-            thread::sleep(LOCK_POLL);
-        }
-        connection.set_busy_timeout(Duration::ZERO)?;
+        self.wait_for_lock(|| connection.execute_script("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL"))?;
         self.check()?;
         Ok(connection)
     }

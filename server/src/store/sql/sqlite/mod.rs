@@ -85,7 +85,7 @@ impl Executor for SqliteExecutor {
         // A lock, or an error of a connection, that another attempt may not meet.
         let args: Vec<OwnedArg> = args.iter().map(OwnedArg::from).collect();
         let readers = self.readers.clone();
-        let query = move || readers.query_waiting(sql, &mut args.iter().map(OwnedArg::as_arg));
+        let query = move || readers.query_waiting(sql, &args);
         Ok(tokio::task::spawn_blocking(query).await.unwrap_or(Err(SqliteError::NoAnswer))?)
     }
 

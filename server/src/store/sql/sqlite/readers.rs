@@ -2,13 +2,12 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
-use std::time::Duration;
 
 use simpleapi_sqlite::{Args, Connection};
 
 use super::error::SqliteError;
 use super::file::DatabaseFile;
-use super::values;
+use super::values::{self, OwnedArg};
 use crate::store::sql::statement::Row;
 
 /// The connections that read. A read takes microseconds, so that few are in use at the same time.
@@ -34,11 +33,10 @@ impl Readers {
     }
 
     /// Executes a query on a new connection, and waits for locks by sleeping.
-    pub(super) fn query_waiting(&self, sql: &str, args: Args<'_, '_>) -> Result<Vec<Row>, SqliteError> {
+    pub(super) fn query_waiting(&self, sql: &str, args: &[OwnedArg]) -> Result<Vec<Row>, SqliteError> {
         let connection = self.file.open_reader()?;
-        connection.set_busy_timeout(self.file.lock_timeout())?;
-        let rows = connection.query(sql, args)?;
-        connection.set_busy_timeout(Duration::ZERO)?;
+        let query = || connection.query(sql, &mut args.iter().map(OwnedArg::as_arg));
+        let rows = self.file.wait_for_lock(query)?;
         self.keep(connection);
         Ok(rows.into_iter().map(values::row).collect())
     }

@@ -10,7 +10,7 @@ use simpleapi_sqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::SqliteError;
-use super::file::{DatabaseFile, LOCK_POLL};
+use super::file::DatabaseFile;
 use super::schema::MIGRATIONS;
 use super::values::OwnedArg;
 use crate::store::sql::statement::Step;
@@ -210,17 +210,10 @@ impl WriterThread {
     /// Takes the connection and begins a transaction on it. Waits for a lock that another process, or a method, holds.
     fn begin(&mut self) -> Result<Connection, SqliteError> {
         let connection = self.connect()?;
-        let deadline = Instant::now() + self.file.lock_timeout();
-        loop {
-            // A transaction that takes the lock later fails if the file has changed since its first read.
-            match connection.execute_script("BEGIN IMMEDIATE") {
-                Err(error) if error.is_busy() && Instant::now() < deadline => thread::sleep(LOCK_POLL),
-                Err(error) => {
-                    self.connection = Some(connection); // no transaction is open
-                    return Err(error.into());
-                }
-                Ok(()) => break,
-            }
+        // A transaction that takes the lock later fails if the file has changed since its first read.
+        if let Err(error) = self.file.wait_for_lock(|| connection.execute_script("BEGIN IMMEDIATE")) {
+            self.connection = Some(connection); // no transaction is open
+            return Err(error.into());
         }
         self.file.check()?;
         Ok(connection)
