@@ -13,6 +13,7 @@
 //! | `config/` | the configuration keys and their sources |
 //! | `cli/` | the program: its commands, output and exit statuses |
 //! | `runtime.rs`, `log/` | the tokio runtime, the listener and signals; the log |
+//! | `client_key.rs` | what counts as one client in every limit |
 //! | `timeout.rs` | a timeout that costs nothing if its future is ready immediately |
 //! | `testing.rs` | calls without a socket, for tests |
 //! | `dev/` | development mode: methods are compiled and loaded while the server runs |
@@ -26,6 +27,7 @@ use method_sdk_dylib as _;
 mod account;
 mod call;
 mod cli;
+mod client_key;
 mod config;
 #[cfg(feature = "dev")]
 mod dev;

@@ -1,4 +1,4 @@
-//! The number of connections that may be open at the same time: in total, and per client address.
+//! The number of connections that may be open at the same time: in total, and per client.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -7,21 +7,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::http::forwarded;
+use crate::client_key::ClientKey;
 use crate::config::Config;
 
-/// The number of open connections of each address.
-type ConnectionCounts = Mutex<HashMap<IpAddr, u32>>;
+/// The number of open connections of each client.
+type ConnectionCounts = Mutex<HashMap<ClientKey, u32>>;
 
 /// Limits the connections of a server.
 pub(crate) struct ConnectionLimiter {
     slots: Arc<Semaphore>,
-    per_address: Arc<ConnectionCounts>,
+    per_client: Arc<ConnectionCounts>,
 }
 
 /// The right to keep one connection open; dropping it frees its slot.
 pub(crate) struct ConnectionPermit {
-    /// The address that the connection is counted for, and the counts.
-    count: Option<(IpAddr, Arc<ConnectionCounts>)>,
+    /// The client that the connection is counted for, and the counts.
+    count: Option<(ClientKey, Arc<ConnectionCounts>)>,
     _slot: OwnedSemaphorePermit,
 }
 
@@ -29,7 +30,7 @@ impl ConnectionLimiter {
     pub(crate) fn new(config: &Config) -> Self {
         ConnectionLimiter {
             slots: Arc::new(Semaphore::new(config.max_connections as usize)),
-            per_address: Arc::default(),
+            per_client: Arc::default(),
         }
     }
 
@@ -38,7 +39,7 @@ impl ConnectionLimiter {
         self.slots.clone().acquire_owned().await.expect("the semaphore is never closed")
     }
 
-    /// Admits a connection from `address` to the slot, or returns `None` if the address has reached its limit.
+    /// Admits a connection from `address` to the slot, or returns `None` if the client has reached its limit.
     pub(crate) fn admit(
         &self,
         address: IpAddr,
@@ -49,24 +50,25 @@ impl ConnectionLimiter {
         if forwarded::is_trusted(address, &config.trusted_proxies) {
             return Some(ConnectionPermit { count: None, _slot: slot });
         }
-        let mut counts = self.per_address.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(address).or_default();
+        let client = ClientKey::new(address);
+        let mut counts = self.per_client.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(client).or_default();
         if *count >= config.max_connections_per_address {
             return None;
         }
         *count += 1;
-        Some(ConnectionPermit { count: Some((address, self.per_address.clone())), _slot: slot })
+        Some(ConnectionPermit { count: Some((client, self.per_client.clone())), _slot: slot })
     }
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let Some((address, counts)) = &self.count else { return };
+        let Some((client, counts)) = &self.count else { return };
         let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(address) {
+        if let Some(count) = counts.get_mut(client) {
             *count -= 1;
             if *count == 0 {
-                counts.remove(address);
+                counts.remove(client);
             }
         }
     }
