@@ -107,7 +107,7 @@ fn a_log_that_is_not_read_delays_no_call_and_counts_the_lines_it_drops() {
         let message = entry["message"].as_str().unwrap();
         calls += usize::from(message == "call");
         if let Some((_, rest)) = message.split_once("the log was not read quickly enough: ") {
-            assert_eq!(entry["level"], "WARN");
+            assert_eq!(entry["level"], "ERROR");
             dropped = rest.strip_suffix(" lines were dropped").unwrap().parse().unwrap();
         }
     }

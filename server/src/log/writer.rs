@@ -17,7 +17,7 @@ use tracing_subscriber::fmt::MakeWriter;
 /// The most bytes that wait for the thread: the lines of 15,000 calls.
 const MAX_QUEUED_BYTES: usize = 4 * 1024 * 1024;
 
-/// The bytes that are written without waiting for more, as much as a pipe holds on Linux.
+/// The thread writes when this many bytes wait, as much as a pipe holds on Linux, or after `GATHER_TIME`.
 const GATHERED_BYTES: usize = 64 * 1024;
 
 /// The memory that an empty queue keeps, in bytes.
@@ -204,7 +204,7 @@ impl LogThread {
         // Locked for the whole batch: what a method prints there does not end up within a line.
         let write = |batch: &mut Batch| batch.write_to(&mut io::stderr().lock());
         let report = |lines: u64| {
-            tracing::warn!(target: DROPPED, "the log was not read quickly enough: {lines} lines were dropped");
+            tracing::error!(target: DROPPED, "the log was not read quickly enough: {lines} lines were dropped");
         };
         Self::start_with(write, report)
     }
