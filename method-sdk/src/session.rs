@@ -14,6 +14,9 @@ use crate::{Error, Result};
 /// The largest state of a session, in bytes of its JSON text: 64 KiB.
 pub(crate) const MAX_STATE_BYTES: usize = 64 * 1024;
 
+/// The deepest nesting of a session's state, which is the deepest that `serde_json` reads. The state itself is the first level.
+const MAX_STATE_DEPTH: usize = 127;
+
 /// The attempts of [`Session::update_state`].
 const MAX_UPDATE_ATTEMPTS: u32 = 20;
 
@@ -83,7 +86,7 @@ impl Session {
         SessionInfo { session_id: self.session_id.clone(), expires: self.expires, user_id: self.user_id.clone() }
     }
 
-    /// Returns the state of the session: a JSON object of up to 64 KiB. [`save_state`](Session::save_state) stores its changes.
+    /// Returns the state of the session: a JSON object of up to 64 KiB and 127 levels. [`save_state`](Session::save_state) stores its changes.
     ///
     /// The first call reads the state from the database, unless it came with the session, as a short one does from MySQL and PostgreSQL.
     /// Later calls return it as it is in this `Session`.
@@ -111,7 +114,7 @@ impl Session {
     /// - 1016 (Service unavailable) with the source [`StateConflict`] if another request has saved the state since this one read it.
     ///   Nothing is overwritten. [`update_state`](Session::update_state) retries in this case.
     /// - 1007 (Invalid session ID) if the session has ended in the meantime.
-    /// - 1000 (Server error) if the state is larger than 64 KiB.
+    /// - 1000 (Server error) if the state is larger than 64 KiB, or nested deeper than 127 levels.
     pub async fn save_state(&mut self) -> Result<()> {
         if self.try_save().await? { Ok(()) } else { Err(Error::unavailable(StateConflict)) }
     }
@@ -154,6 +157,10 @@ impl Session {
     /// Stores the state unless another request has saved it in the meantime. Returns `true` unless that is so.
     async fn try_save(&mut self) -> Result<bool> {
         let Some(LoadedState { members, version }) = &mut self.state else { return Ok(true) };
+        if !members.values().all(|value| is_nested_up_to(value, MAX_STATE_DEPTH - 1)) {
+            let message = format!("the state of the session is nested deeper than {MAX_STATE_DEPTH} levels");
+            return Err(Error::internal(message));
+        }
         let text = serde_json::to_string(members)?;
         if text.len() > MAX_STATE_BYTES {
             let message =
@@ -163,6 +170,16 @@ impl Session {
         let is_saved = self.accounts.save_state(&self.session_id, *version, text).await?;
         *version += i64::from(is_saved);
         Ok(is_saved)
+    }
+}
+
+/// Returns `true` if a value has up to `levels` levels of arrays and objects.
+fn is_nested_up_to(value: &Value, levels: usize) -> bool {
+    let is_nested_less = |value| is_nested_up_to(value, levels - 1);
+    match value {
+        Value::Array(elements) => levels > 0 && elements.iter().all(is_nested_less),
+        Value::Object(members) => levels > 0 && members.values().all(is_nested_less),
+        _ => true,
     }
 }
 

@@ -121,3 +121,24 @@ async fn update_state_returns_the_conflict_after_20_attempts_and_a_few_seconds()
     assert_eq!((error.code(), accounts.saves.load(Ordering::Relaxed)), (1016, 21));
     assert!(error.source().unwrap().is::<StateConflict>());
 }
+
+#[tokio::test]
+async fn a_state_that_is_too_deep_to_be_read_back_is_not_saved() {
+    for (levels, is_saved) in [(127, true), (128, false), (100_000, false)] {
+        let (mut session, accounts) = contended_session(0);
+        let deep = (2..levels).fold(Value::Array(vec![]), |inner, _| Value::Array(vec![inner]));
+        session.state().await.unwrap().insert("deep".to_owned(), deep);
+        let saved = session.save_state().await;
+        assert_eq!(
+            (saved.is_ok(), accounts.saves.load(Ordering::Relaxed)),
+            (is_saved, u32::from(is_saved)),
+            "{levels}"
+        );
+        let state = session.state().await.unwrap();
+        let deep = state.remove("deep").unwrap();
+        let text = if levels < 1000 { format!(r#"{{"deep":{deep}}}"#) } else { String::new() };
+        assert_eq!(serde_json::from_str::<Map<String, Value>>(&text).is_ok(), is_saved, "{levels}");
+        std::mem::forget(deep); // a value of many levels overflows the stack when it is dropped
+        session.save_state().await.unwrap();
+    }
+}

@@ -1,13 +1,14 @@
 //! The process around a server: its threads, its listener, its signals and its limits.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::task::{Context, Poll};
 
 use listenfd::ListenFd;
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::config::Config;
@@ -77,28 +78,38 @@ fn inherited_listener() -> Result<Option<TcpListener>, RuntimeError> {
     listener.map_err(RuntimeError::InheritedSocket)
 }
 
-/// Returns a future that resolves at the first SIGTERM or SIGINT. The second calls `on_second`.
+/// The signals that end a server: those of service managers, of terminals, and of terminals that close.
+const SHUTDOWN_SIGNALS: [SignalKind; 4] =
+    [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::quit(), SignalKind::hangup()];
+
+/// The signals that would end the process by default, although other programs send them to have a log reopened or statistics written.
+const IGNORED_SIGNALS: [SignalKind; 2] = [SignalKind::user_defined1(), SignalKind::user_defined2()];
+
+/// Returns a future that resolves at the first SIGTERM, SIGINT, SIGQUIT or SIGHUP. The second calls `on_second`. From now on SIGUSR1 and
+/// SIGUSR2 have no effect.
 pub(crate) fn shutdown_signal(
     on_second: impl FnOnce() + Send + 'static,
 ) -> Result<impl Future<Output = ()>, RuntimeError> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(RuntimeError::Signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(RuntimeError::Signals)?;
+    for kind in IGNORED_SIGNALS {
+        // The handler stays installed when the stream of signals is dropped.
+        drop(signal(kind).map_err(RuntimeError::Signals)?);
+    }
+    let signals = SHUTDOWN_SIGNALS.into_iter().map(signal).collect::<Result<Vec<_>, _>>();
+    let mut signals = signals.map_err(RuntimeError::Signals)?;
     let (sender, first) = oneshot::channel();
     tokio::spawn(async move {
-        let mut next_signal = async || {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        };
-        next_signal().await;
+        poll_fn(|context| poll_any(&mut signals, context)).await;
         let _ = sender.send(());
-        next_signal().await;
+        poll_fn(|context| poll_any(&mut signals, context)).await;
         on_second();
     });
     Ok(async move {
         let _ = first.await;
     })
+}
+
+fn poll_any(signals: &mut [Signal], context: &mut Context<'_>) -> Poll<()> {
+    if signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready()) { Poll::Ready(()) } else { Poll::Pending }
 }
 
 /// Raises the limit of open files to its maximum. Each connection is a file descriptor, and the usual soft limit of 1,024 is less than

@@ -145,6 +145,30 @@ async fn streams_are_closed_cleanly() {
 }
 
 #[test]
+fn a_call_in_flight_survives_every_signal_that_ends_the_server_and_those_that_mean_nothing_to_it() {
+    for signal in [Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP] {
+        let server = start(&["--shutdown_delay=0"]);
+        let mut stream = server.connect();
+        let head = b"POST /demo/echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+        stream.write_all(head).unwrap();
+        let mut piece = [0; 100];
+        let length = stream.read(&mut piece).unwrap();
+        assert!(piece[..length].starts_with(b"HTTP/1.1 100"), "the body is being read");
+        stream.write_all(b"7").unwrap();
+        server.signal(Signal::USR1);
+        server.signal(Signal::USR2);
+        server.signal(signal);
+        server.wait_for_log("shutting down");
+        wait_for_closed_listener(&server);
+        stream.write_all(b"7").unwrap();
+        let reply = read_all(&mut stream);
+        assert!(reply.ends_with(r#"{"result":77}"#), "{signal:?}: {reply:?}");
+        let mut server = server;
+        assert!(server.child.wait().unwrap().success(), "{signal:?}");
+    }
+}
+
+#[test]
 fn a_second_signal_exits_immediately() {
     let mut server = start(&["--shutdown_delay=1h"]);
     server.signal(Signal::TERM);
