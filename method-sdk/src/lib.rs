@@ -45,6 +45,7 @@ mod method;
 mod parameter_access;
 mod parameter_diagnosis;
 mod parameter_error;
+mod parameter_query;
 mod parameter_tree;
 mod parameters;
 mod request;

@@ -125,7 +125,7 @@ impl<'de> de::VariantAccess<'de> for Content<'_> {
         self.read(|node| node.deserialize_any(visitor))
     }
 
-    fn struct_variant<V: Visitor<'de>>(self, _fields: &'static [&'static str], visitor: V) -> Result<V::Value> {
-        self.read(|node| node.deserialize_any(visitor))
+    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value> {
+        self.read(|node| node.deserialize_struct("", fields, visitor))
     }
 }

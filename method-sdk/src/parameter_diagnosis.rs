@@ -1,7 +1,8 @@
-//! Finds out which parameter does not fit, and why.
+//! Deserializes parameters as a tree of texts, which finds out which of them does not fit, and why.
 //!
-//! `serde_json` and `serde_html_form` turn serde's structured errors into English text. So parameters that do not fit are deserialized
-//! a second time, by a deserializer whose error type is [`ParameterError`]. Parameters that fit do not pay for it.
+//! `serde_json` and `serde_html_form` turn serde's structured errors into English text, and accept an array in place of a struct. So
+//! parameters that do not fit, and JSON with arrays, are deserialized a second time, by a deserializer whose error type is
+//! [`ParameterError`]. Other parameters do not pay for it.
 //!
 //! Each method compiles the generic code here for its own type, so there is little of it.
 
@@ -19,30 +20,54 @@ use serde_json::Value;
 use crate::Error;
 use crate::parameter_access::{Elements, Members};
 use crate::parameter_error::ParameterError;
+use crate::parameter_query::QueryParams;
 use crate::parameter_tree::{Node, scalar};
 
-type Result<T> = std::result::Result<T, ParameterError>;
+type Result<T, E = ParameterError> = std::result::Result<T, E>;
 
 /// The name by which `RawValue` asks `serde_json`'s deserializer for the text of a value.
 const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
-/// Returns error 1019 with the reason why a well-formed JSON text is not a `P`.
-pub(crate) fn json_error<P: DeserializeOwned>(json: &str) -> Error {
-    to_error(P::deserialize(Node::from_json(json)).err())
+/// Deserializes a well-formed JSON text.
+///
+/// # Errors
+/// Returns error 1019 with the path to the parameter that does not fit, and the reason.
+pub(crate) fn from_json_tree<P: DeserializeOwned>(json: &str) -> Result<P, Error> {
+    P::deserialize(Node::from_json(json)).map_err(ParameterError::into_error)
 }
 
-/// Returns error 1019 with the reason why a query string is not a `P`.
-pub(crate) fn query_error<P: DeserializeOwned>(query: &str) -> Error {
-    to_error(P::deserialize(Node::from_query(query)).err())
+/// Deserializes a query string.
+///
+/// # Errors
+/// Returns error 1019 with the path to the parameter that does not fit, and the reason.
+pub(crate) fn from_query_tree<P: DeserializeOwned>(query: &str) -> Result<P, Error> {
+    let mut query = QueryParams::new(query);
+    loop {
+        match P::deserialize(query.tree()) {
+            Ok(params) => return Ok(params),
+            Err(error) if query.reinterpret(&error) => {}
+            Err(error) => return Err(query.with_path(error).into_error()),
+        }
+    }
 }
 
-/// There is no error if the type accepts the tree although it has rejected the original.
-fn to_error(error: Option<ParameterError>) -> Error {
-    error.unwrap_or_else(|| ParameterError::new("does not match the accepted form")).into_error()
+/// Implements the methods for integers: text is converted, and `-0` is 0, which `serde_json` reads as a float.
+macro_rules! deserialize_integers {
+    ($($method:ident $visit:ident $type:ty;)*) => {
+        $(
+            fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+                match self {
+                    Node::Json("-0") => visitor.$visit(0),
+                    Node::Text(text) => visitor.$visit(parse_integer::<$type>(&text)?),
+                    node => node.deserialize_any(visitor),
+                }
+            }
+        )*
+    };
 }
 
-/// Implements the methods for numbers: only text is converted.
-macro_rules! deserialize_numbers {
+/// Implements the methods for floats: only text is converted.
+macro_rules! deserialize_floats {
     ($($method:ident $visit:ident $type:ty;)*) => {
         $(
             fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
@@ -61,7 +86,8 @@ macro_rules! deserialize_large_integers {
         $(
             fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
                 match &self {
-                    Node::Text(text) => visitor.$visit(parse::<$type>(text)?),
+                    Node::Json("-0") => visitor.$visit(0),
+                    Node::Text(text) => visitor.$visit(parse_integer::<$type>(text)?),
                     Node::Json(text) if text.parse::<$type>().is_ok() => visitor.$visit(parse::<$type>(text)?),
                     _ => self.deserialize_any(visitor),
                 }
@@ -97,7 +123,7 @@ impl<'de> Deserializer<'de> for Node<'_> {
         }
     }
 
-    deserialize_numbers! {
+    deserialize_integers! {
         deserialize_i8 visit_i8 i8;
         deserialize_i16 visit_i16 i16;
         deserialize_i32 visit_i32 i32;
@@ -106,6 +132,9 @@ impl<'de> Deserializer<'de> for Node<'_> {
         deserialize_u16 visit_u16 u16;
         deserialize_u32 visit_u32 u32;
         deserialize_u64 visit_u64 u64;
+    }
+
+    deserialize_floats! {
         deserialize_f32 visit_f32 f32;
         deserialize_f64 visit_f64 f64;
     }
@@ -138,6 +167,19 @@ impl<'de> Deserializer<'de> for Node<'_> {
         }
     }
 
+    /// A derived visitor also accepts an array of the fields in their order.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        match self {
+            Node::Array(..) => Err(de::Error::invalid_type(Unexpected::Seq, &visitor)),
+            node => node.deserialize_any(visitor),
+        }
+    }
+
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
         // Any JSON fits; a type that parses the text may still reject it.
         if name == RAW_VALUE
@@ -166,12 +208,16 @@ impl<'de> Deserializer<'de> for Node<'_> {
     }
 
     serde::forward_to_deserialize_any! {
-        char str string bytes byte_buf unit unit_struct tuple tuple_struct map struct identifier
+        char str string bytes byte_buf unit unit_struct tuple tuple_struct map identifier
     }
 }
 
 fn parse<T: FromStr<Err: Display>>(text: &str) -> Result<T> {
     text.parse().map_err(de::Error::custom)
+}
+
+fn parse_integer<T: FromStr<Err: Display>>(text: &str) -> Result<T> {
+    parse(if text == "-0" { "0" } else { text })
 }
 
 /// Parses a truth value as `serde_html_form` does: a ticked checkbox is sent as `on`.

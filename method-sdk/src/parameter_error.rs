@@ -19,19 +19,35 @@ const MAX_ECHO_CHARS: usize = 128;
 pub(crate) struct ParameterError {
     pointer: String,
     message: String,
+    /// The text, number or truth value that does not fit.
+    value: Option<String>,
 }
 
 impl ParameterError {
     /// Creates an error about the parameters as a whole.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        ParameterError { pointer: String::new(), message: message.into() }
+        ParameterError { pointer: String::new(), message: message.into(), value: None }
     }
 
     /// Puts a segment in front of the path: a member of an object or an element of an array.
     pub(crate) fn within(mut self, segment: &str) -> Self {
-        let escaped = truncate(segment).replace('~', "~0").replace('/', "~1");
-        self.pointer = format!("/{escaped}{}", self.pointer);
+        self.pointer = format!("{}{}", pointer_to(segment), self.pointer);
         self
+    }
+
+    /// Returns the text, number or truth value that does not fit, if it is known.
+    pub(crate) fn value(&self) -> Option<&str> {
+        self.value.as_deref()
+    }
+
+    /// Returns `true` if the error is about the member `key` of the parameters.
+    pub(crate) fn is_at(&self, key: &str) -> bool {
+        self.pointer == pointer_to(key)
+    }
+
+    /// Returns `true` if the error names the parameter.
+    pub(crate) fn has_path(&self) -> bool {
+        !self.pointer.is_empty()
     }
 
     /// Converts it to error 1019 (Invalid parameters).
@@ -47,11 +63,11 @@ impl de::Error for ParameterError {
     }
 
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        mismatch(&describe(unexpected), expected)
+        ParameterError { value: scalar_text(unexpected), ..mismatch(&describe(unexpected), expected) }
     }
 
     fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        mismatch(&describe(unexpected), expected)
+        Self::invalid_type(unexpected, expected)
     }
 
     fn invalid_length(length: usize, expected: &dyn Expected) -> Self {
@@ -110,6 +126,18 @@ fn describe(value: Unexpected<'_>) -> String {
     }
 }
 
+/// Returns the text of a scalar value, as a query string would have it.
+fn scalar_text(value: Unexpected<'_>) -> Option<String> {
+    Some(match value {
+        Unexpected::Bool(value) => value.to_string(),
+        Unexpected::Unsigned(value) => value.to_string(),
+        Unexpected::Signed(value) => value.to_string(),
+        Unexpected::Float(value) => serde_json::Value::from(value).to_string(),
+        Unexpected::Str(value) => value.to_owned(),
+        _ => return None,
+    })
+}
+
 /// Describes the values that a type accepts.
 ///
 /// serde has only a text for them, such as `u8`, `struct Params` or `a string`. The texts that name Rust's types are replaced, by the
@@ -159,6 +187,11 @@ fn alternatives(names: &[&str], kind: &str) -> String {
         [one, other] => format!("expected {one} or {other}"),
         _ => format!("expected one of {}", quoted.join(", ")),
     }
+}
+
+/// Returns the JSON Pointer to a member or an element.
+fn pointer_to(segment: &str) -> String {
+    format!("/{}", truncate(segment).replace('~', "~0").replace('/', "~1"))
 }
 
 fn truncate(text: &str) -> String {

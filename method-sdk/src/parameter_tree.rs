@@ -25,21 +25,21 @@ impl<'a> Node<'a> {
         Scanner { rest: json }.value()
     }
 
-    /// Returns the tree of a query string, in which a repeated key is an array.
-    pub(crate) fn from_query(query: &'a str) -> Self {
-        let mut members: Vec<(Cow<'a, str>, Vec<Node<'a>>)> = Vec::new();
+    /// Returns the tree of the keys and values of a query string, in which a repeated key is an array.
+    pub(crate) fn from_query(pairs: impl Iterator<Item = (&'a str, Node<'a>)>) -> Self {
+        let mut members: Vec<(&str, Vec<Node<'a>>)> = Vec::new();
         let mut positions = HashMap::new();
-        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-            let position = *positions.entry(key.clone()).or_insert(members.len());
+        for (key, value) in pairs {
+            let position = *positions.entry(key).or_insert(members.len());
             if position == members.len() {
                 members.push((key, Vec::new()));
             }
-            members[position].1.push(Node::Text(value));
+            members[position].1.push(value);
         }
         let value = |values: Vec<_>| {
             <[_; 1]>::try_from(values).map_or_else(|values| Node::Array(values, None), |[value]| value)
         };
-        Node::Object(members.into_iter().map(|(key, values)| (Node::Text(key), value(values))).collect(), None)
+        Node::Object(members.into_iter().map(|(key, values)| (Node::Text(key.into()), value(values))).collect(), None)
     }
 
     /// Returns the JSON text of a value; `None` for text that is not JSON.

@@ -1,12 +1,17 @@
 //! Parameters: from the raw request to the method's own type.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use bytestring::ByteString;
 use serde::de::value::UnitDeserializer;
-use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, Visitor};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
-use crate::parameter_diagnosis::{json_error, query_error};
+use crate::parameter_diagnosis::{from_json_tree, from_query_tree};
 use crate::parameter_error::ParameterError;
 use crate::{Error, Result};
 
@@ -48,14 +53,15 @@ fn unexpected_query() -> Error {
     Error::internal("a query string for a method that does not accept GET")
 }
 
-/// Deserializes JSON with plain `serde_json`. Only parameters that do not fit are read a second time, for their error.
+/// Deserializes JSON with plain `serde_json`, and a second time as a tree if that fails, or if it may have been too lenient: a derived
+/// implementation of a struct also accepts an array of the fields in their order, and the server accepts only objects.
 fn read_json<P: DeserializeOwned>(json: &str) -> Result<P> {
-    if json.starts_with('[') && is_struct::<P>() {
-        return Err(Error::invalid_parameters("", "expected an object, not an array"));
-    }
     let mut deserializer = unbounded(json);
     let params = P::deserialize(&mut deserializer).and_then(|params| deserializer.end().map(|()| params));
-    params.map_err(|_| json_error::<P>(json))
+    match params {
+        Ok(params) if !json.contains('[') || is_any_json::<P>() => Ok(params),
+        _ => from_json_tree(json),
+    }
 }
 
 /// Returns a deserializer without `serde_json`'s own limit of 127 levels: the server has already checked the depth.
@@ -70,7 +76,7 @@ fn read_query<P: DeserializeOwned>(query: &str) -> Result<P> {
     if let Ok(params) = serde_json::from_str(&query_as_json(query)) {
         return Ok(params);
     }
-    serde_html_form::from_str(query).map_err(|_| query_error::<P>(query))
+    serde_html_form::from_str(query).or_else(|_| from_query_tree(query))
 }
 
 /// Returns the query as a JSON object of strings; a repeated key becomes an array of strings.
@@ -80,10 +86,10 @@ fn query_as_json(query: &str) -> String {
         strings.entry(key).or_default().push(value);
     }
     let members = strings.into_iter().map(|(key, mut values)| match values.len() {
-        1 => (key.into_owned(), serde_json::Value::from(values.remove(0))),
-        _ => (key.into_owned(), serde_json::Value::from_iter(values)),
+        1 => (key.into_owned(), Value::from(values.remove(0))),
+        _ => (key.into_owned(), Value::from_iter(values)),
     });
-    serde_json::Value::Object(members.collect()).to_string()
+    Value::Object(members.collect()).to_string()
 }
 
 /// Returns `true` if the parameters are `()`. serde's `()` rejects `{}`; the server accepts `{}` and `null`.
@@ -106,35 +112,7 @@ fn keys(query: &str) -> impl Iterator<Item = String> {
     form_urlencoded::parse(query.as_bytes()).map(|(key, _)| key.into_owned())
 }
 
-/// Returns `true` if a type deserializes a struct. A derived implementation also accepts an array of the fields in their order; the server
-/// accepts only objects.
-fn is_struct<P: DeserializeOwned>() -> bool {
-    struct Probe<'a>(&'a mut bool);
-
-    impl<'de> Deserializer<'de> for Probe<'_> {
-        type Error = serde::de::value::Error;
-
-        fn deserialize_struct<V: Visitor<'de>>(
-            self,
-            _name: &'static str,
-            _fields: &'static [&'static str],
-            _visitor: V,
-        ) -> Result<V::Value, Self::Error> {
-            *self.0 = true;
-            Err(serde::de::Error::custom("a struct"))
-        }
-
-        fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Self::Error> {
-            Err(serde::de::Error::custom("not a struct"))
-        }
-
-        serde::forward_to_deserialize_any! {
-            bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct seq tuple
-            tuple_struct map enum identifier ignored_any
-        }
-    }
-
-    let mut asked_for_struct = false;
-    let _ = P::deserialize(Probe(&mut asked_for_struct)).is_err();
-    asked_for_struct
+/// Returns `true` if the parameters are any JSON, in which there is no struct.
+fn is_any_json<P>() -> bool {
+    typeid::of::<P>() == typeid::of::<Value>() || typeid::of::<P>() == typeid::of::<Box<RawValue>>()
 }

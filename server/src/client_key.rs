@@ -7,7 +7,7 @@ use ipnet::Ipv6Net;
 /// The length of the network prefix that one customer of an IPv6 provider is given (RFC 6177).
 const IPV6_PREFIX: u8 = 64;
 
-/// What counts as one client: an IPv4 address, or the /64 network of an IPv6 address.
+/// One client: an IPv4 address, or the /64 network of an IPv6 address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ClientKey(IpAddr);
 
