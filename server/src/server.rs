@@ -74,7 +74,8 @@ impl Server {
         let store = store::open(&config).await?;
         let accounts = Arc::new(AccountService::new(store, passwords, config.session_ttl));
         let dispatcher = Arc::new(Dispatcher::new(methods, accounts, config.request_timeout, access_log));
-        let state = AppState { config, dispatcher, detached_calls: Arc::new(DetachedCalls::default()), request_ids };
+        let detached_calls = Arc::new(DetachedCalls::new(config.request_timeout));
+        let state = AppState { config, dispatcher, detached_calls, request_ids };
         Ok(Server { state: Arc::new(state), has_inherited_listener: false })
     }
 

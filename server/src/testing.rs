@@ -121,7 +121,7 @@ impl App {
         let call_state = Arc::new(CallState::default());
         let request = CallRequest { endpoint: Endpoint::Rpc, info, body };
         let call = call::dispatch(self.server.dispatcher().clone(), request, call_state.clone(), ());
-        match InFlightCall::new(call_state.clone(), call, Arc::new(DetachedCalls::default())).await {
+        match InFlightCall::new(call_state.clone(), call, Arc::new(DetachedCalls::new(None)), &()).await {
             CallResponse::Full(response) => {
                 Exchange { status: response.status, headers: response.headers, body: response.body }
             }

@@ -20,7 +20,7 @@ const BOUNDARIES: &[(&str, &str, &[&str])] = &[
     ("session_id", "server/src/log", &[]),
     ("dev", "server/src/", &["server/src/dev/", "server/src/cli/", "server/src/lib.rs"]),
     ("simpleapi_server", "method-sdk/", &[]),
-    ("socket2", "", &["server/src/transport/shutdown.rs"]),
+    ("socket2", "", &["server/src/transport/socket.rs"]),
     ("libloading", "", &["server/loader/"]),
     ("syn", "", &["method-sdk/build/src/"]),
     ("thread_local", "", &["server/src/log/json.rs"]),

@@ -1,26 +1,36 @@
 //! Calls in flight: polled by their connection while the client waits, and as tasks of their own after that.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{FutureExt, Stream};
+use method_sdk::generated::HookFuture;
 use method_sdk::host::{BoxFuture, CallState, StreamingResponse};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::codec::EncodedResponse;
 
 /// The calls of a server that run as tasks, because they stream or because their client has disconnected.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct DetachedCalls {
     tasks: TaskTracker,
     closing: CancellationToken,
+    /// The timeout of `on_connection_close`; `None` is no limit.
+    hook_timeout: Option<Duration>,
 }
 
 impl DetachedCalls {
+    pub(crate) fn new(hook_timeout: Option<Duration>) -> Self {
+        DetachedCalls { tasks: TaskTracker::new(), closing: CancellationToken::new(), hook_timeout }
+    }
+
     /// Resolves `closed()` of all detached calls, including later ones, so that streams end.
     pub(crate) fn close(&self) {
         self.closing.cancel();
@@ -45,11 +55,27 @@ impl DetachedCalls {
         });
     }
 
-    /// Records that the client of a call has disconnected, and runs its `on_connection_close`.
-    fn disconnect(&self, call_state: &CallState) {
+    /// Records that the client of a call has disconnected, and runs its `on_connection_close`, which holds `guard`.
+    fn disconnect(&self, call_state: &CallState, guard: impl Send + 'static) {
         if let Some(hook) = call_state.disconnect() {
-            self.tasks.spawn(hook);
+            let limit = self.hook_timeout;
+            self.tasks.spawn(async move {
+                run_hook(hook, limit).await;
+                drop(guard);
+            });
         }
+    }
+}
+
+/// Runs `on_connection_close` for up to `limit`. A panic ends it.
+pub(super) async fn run_hook(hook: HookFuture, limit: Option<Duration>) {
+    let hook = AssertUnwindSafe(hook).catch_unwind();
+    let Some(limit) = limit else {
+        let _ = hook.await;
+        return;
+    };
+    if timeout(limit, hook).await.is_err() {
+        tracing::warn!("`on_connection_close` exceeded `request_timeout` and was dropped");
     }
 }
 
@@ -66,31 +92,37 @@ pub(crate) enum CallResponse {
 /// A call whose client waits for its response.
 ///
 /// If it is dropped before the call has ended, the client has disconnected: the call is detached, and `on_connection_close` runs.
-pub(crate) struct InFlightCall {
+pub(crate) struct InFlightCall<'a, G: Clone + Send + Sync + 'static> {
     call_state: Arc<CallState>,
     /// `None` after the call has ended or been detached.
     call: Option<CallFuture>,
     detached_calls: Arc<DetachedCalls>,
+    /// The guard of the request, for `on_connection_close`.
+    guard: &'a G,
 }
 
-impl InFlightCall {
+impl<'a, G: Clone + Send + Sync + 'static> InFlightCall<'a, G> {
     pub(crate) fn new(
         call_state: Arc<CallState>,
         call: impl Future<Output = EncodedResponse> + Send + 'static,
         detached_calls: Arc<DetachedCalls>,
+        guard: &'a G,
     ) -> Self {
-        InFlightCall { call_state, call: Some(Box::pin(call)), detached_calls }
+        InFlightCall { call_state, call: Some(Box::pin(call)), detached_calls, guard }
     }
 
     fn take_streaming(&self) -> Option<CallResponse> {
         let streaming = self.call_state.take_streaming()?;
-        let guard =
-            DisconnectGuard { call_state: self.call_state.clone(), detached_calls: self.detached_calls.clone() };
-        Some(CallResponse::Streaming(streaming, guard))
+        let disconnect_guard = DisconnectGuard {
+            call_state: self.call_state.clone(),
+            detached_calls: self.detached_calls.clone(),
+            guard: Some(Box::new(self.guard.clone())),
+        };
+        Some(CallResponse::Streaming(streaming, disconnect_guard))
     }
 }
 
-impl Future for InFlightCall {
+impl<G: Clone + Send + Sync + 'static> Future for InFlightCall<'_, G> {
     type Output = CallResponse;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<CallResponse> {
@@ -116,10 +148,10 @@ impl Future for InFlightCall {
     }
 }
 
-impl Drop for InFlightCall {
+impl<G: Clone + Send + Sync + 'static> Drop for InFlightCall<'_, G> {
     fn drop(&mut self) {
         if let Some(call) = self.call.take() {
-            self.detached_calls.disconnect(&self.call_state);
+            self.detached_calls.disconnect(&self.call_state, self.guard.clone());
             self.detached_calls.spawn(self.call_state.clone(), call);
         }
     }
@@ -129,11 +161,13 @@ impl Drop for InFlightCall {
 pub(crate) struct DisconnectGuard {
     call_state: Arc<CallState>,
     detached_calls: Arc<DetachedCalls>,
+    /// The guard of the request, for `on_connection_close`.
+    guard: Option<Box<dyn Send + Sync>>,
 }
 
 impl Drop for DisconnectGuard {
     fn drop(&mut self) {
-        self.detached_calls.disconnect(&self.call_state);
+        self.detached_calls.disconnect(&self.call_state, self.guard.take());
     }
 }
 

@@ -12,6 +12,7 @@ use method_sdk::host::CallState;
 use method_sdk::{ClientDisconnected, Error, Handler, Invoke, Method, Result};
 use tokio::sync::Semaphore;
 
+use super::in_flight::run_hook;
 use crate::timeout::timeout;
 
 /// The number of blocking methods that may run at the same time. The blocking pool has 512 threads, and password hashing needs some of
@@ -52,7 +53,7 @@ impl Invoker {
         let output = match call_state.take_pending_hook() {
             None => invocation.await,
             // The client disconnected before the handler existed.
-            Some(hook) => Box::pin(join(invocation, AssertUnwindSafe(hook).catch_unwind())).await.0,
+            Some(hook) => Box::pin(join(invocation, run_hook(hook, self.request_timeout))).await.0,
         };
         let (handler, result) = output.ok_or_else(|| Error::unavailable("`invoke` exceeded its timeout"))?;
         let result = if call_state.is_streamed() { end_stream(method, call_state, result) } else { result };

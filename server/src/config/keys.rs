@@ -107,10 +107,12 @@ keys! {
     max_connections_per_address: u32 = "256", COUNT;
     /// Time limit for the first byte of a new connection
     first_byte_timeout: Duration = "10s", TIMEOUT;
-    /// Time limit for the next request on a connection to begin, and for its headers
+    /// Time limit for the next request on a connection to begin, for its headers, and for a client to take a part of a response
     idle_timeout: Duration = "30s", TIMEOUT;
     /// Time limit for receiving a request body
     body_timeout: Duration = "30s", TIMEOUT;
+    /// Time limit for a client to take a response; methods that stream have none
+    response_timeout: Duration = "5m", TIMEOUT;
     /// Time limit for a method that sets none of its own; 0 means no limit
     request_timeout: Option<Duration> = "30s", LIMIT;
     /// Time for which a stopping server still accepts connections, so that load balancers notice

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `access.rs` | a request as an entry of the log, and the entry as an event |
 //! | `json.rs` | the entry as a line of JSON, without the cost of an event |
+//! | `repeated.rs` | events that are counted, and logged once a second |
 //! | `writer.rs` | the queue of lines, and the thread that writes them |
 
 mod access;
 mod json;
+mod repeated;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -25,6 +27,7 @@ use crate::config::{Config, LogFormat, LogLevel};
 pub(crate) use access::NoAccessLog;
 pub(crate) use access::{AccessLog, AccessLogEntry, EventAccessLog};
 use json::JsonAccessLog;
+pub(crate) use repeated::Repeated;
 pub(crate) use writer::{LogThread, LogWriter};
 
 /// The target of the events that are panics.

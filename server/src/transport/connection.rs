@@ -10,15 +10,17 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_io_timeout::TimeoutStream;
 
-use super::guard::{ConnectionState, MAX_CALLS};
+use super::guard::{ConnectionState, MAX_CALLS, RequestGuard};
 use super::http;
+use super::http2_streams::StreamExecutor;
 use super::limits::ConnectionPermit;
 use super::shutdown::Shutdown;
+use super::slow_reader::SlowReader;
 use crate::state::AppState;
 
 /// The first bytes of an HTTP/2 connection with prior knowledge (RFC 9113, 3.4).
@@ -30,6 +32,9 @@ const MAX_HTTP2_HEADER_BYTES: u32 = 16 * 1024;
 
 /// The time for the first byte of a connection that was opened just before the server closes.
 const LATE_FIRST_BYTE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// The time for the client of an idle HTTP/2 connection to respond to its end while the server closes: a round trip.
+const HTTP2_CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The bounds of the pause between two looks at an incomplete HTTP/2 preface.
 const MIN_PREFACE_PAUSE: Duration = Duration::from_millis(5);
@@ -56,7 +61,7 @@ pub(crate) async fn serve_connection(
         () = late => return,
     };
 
-    let connection_state = ConnectionState::new(peer, shutdown.clone(), permit);
+    let connection_state = ConnectionState::new(peer, shutdown.clone(), permit, config.response_timeout);
     if is_http2 {
         // Boxed, as otherwise every connection would be larger by the state of HTTP/2.
         Box::pin(serve_http2(stream, &connection_state, &state, &shutdown)).await;
@@ -81,8 +86,8 @@ async fn serve_http1(
             .writev(false)
             .max_buf_size(MAX_HEAD_BYTES)
             .serve_connection(
-                with_write_timeout(stream, state),
-                service_fn(|request| http::respond(state, connection_state, request))
+                TokioIo::new(SlowReader::new(with_write_timeout(stream, state), connection_state.clone())),
+                service_fn(|request| http::respond(state, RequestGuard::new(connection_state.clone()), request))
             )
     );
     // `biased`: a request that has just arrived is read before the connection ends.
@@ -102,17 +107,25 @@ async fn serve_http2(
     state: &Arc<AppState>,
     shutdown: &Shutdown,
 ) {
+    let idle_timeout = state.config.idle_timeout;
+    let streams = StreamExecutor::new(idle_timeout);
     let mut connection = pin!(
-        http2::Builder::new(TokioExecutor::new())
+        http2::Builder::new(streams.clone())
             .timer(TokioTimer::new())
+            // Pings end the connection of a client that has vanished while it waits for a response.
+            .keep_alive_interval(idle_timeout)
+            .keep_alive_timeout(idle_timeout)
             .max_concurrent_streams(MAX_CALLS)
             .max_header_list_size(MAX_HTTP2_HEADER_BYTES)
             .serve_connection(
-                with_write_timeout(stream, state),
-                service_fn(|request| http::respond(state, connection_state, request))
+                TokioIo::new(with_write_timeout(stream, state)),
+                service_fn(|request| {
+                    let guard = RequestGuard::new(connection_state.clone());
+                    streams.announce(guard.clone());
+                    http::respond(state, guard, request)
+                })
             )
     );
-    let idle_timeout = state.config.idle_timeout;
     tokio::select! {
         biased;
         end = connection.as_mut() => return log_error(end),
@@ -120,18 +133,24 @@ async fn serve_http2(
         () = when_woken(shutdown.draining.cancelled()) => {}
     }
     connection.as_mut().graceful_shutdown();
+    // A client that does not respond to the end of the connection keeps neither it nor the server.
+    let closed = async {
+        shutdown.closing.cancelled().await;
+        idle(connection_state, HTTP2_CLOSE_TIMEOUT).await;
+    };
     tokio::select! {
         biased;
         end = connection => log_error(end),
         () = when_woken(idle(connection_state, idle_timeout)) => {}
+        () = when_woken(closed) => {}
     }
 }
 
 /// Returns a stream that fails when the client has accepted no byte for `idle_timeout`, because it does not read its response.
-fn with_write_timeout(stream: TcpStream, state: &AppState) -> TokioIo<Pin<Box<TimeoutStream<TcpStream>>>> {
+fn with_write_timeout(stream: TcpStream, state: &AppState) -> Pin<Box<TimeoutStream<TcpStream>>> {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(state.config.idle_timeout));
-    TokioIo::new(Box::pin(stream))
+    Box::pin(stream)
 }
 
 fn log_error(end: hyper::Result<()>) {

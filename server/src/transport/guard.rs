@@ -3,9 +3,11 @@
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
 use super::limits::ConnectionPermit;
@@ -22,16 +24,27 @@ pub(crate) struct ConnectionState {
     shutdown: Shutdown,
     active_requests: AtomicUsize,
     total_requests: AtomicUsize,
+    /// The requests whose methods stream their responses.
+    streaming_requests: AtomicUsize,
+    /// The time for a client to take a response that is not streamed.
+    response_timeout: Duration,
     _permit: ConnectionPermit,
 }
 
 impl ConnectionState {
-    pub(crate) fn new(peer: IpAddr, shutdown: Shutdown, permit: ConnectionPermit) -> Arc<Self> {
+    pub(crate) fn new(
+        peer: IpAddr,
+        shutdown: Shutdown,
+        permit: ConnectionPermit,
+        response_timeout: Duration,
+    ) -> Arc<Self> {
         Arc::new(ConnectionState {
             peer,
             shutdown,
             active_requests: AtomicUsize::new(0),
             total_requests: AtomicUsize::new(0),
+            streaming_requests: AtomicUsize::new(0),
+            response_timeout,
             _permit: permit,
         })
     }
@@ -39,6 +52,16 @@ impl ConnectionState {
     /// Returns `true` while a response is being sent or a call of the connection is running.
     pub(crate) fn is_active(&self) -> bool {
         self.active_requests.load(Ordering::Relaxed) > 0
+    }
+
+    /// Returns `true` while a method streams its response.
+    pub(crate) fn is_streaming(&self) -> bool {
+        self.streaming_requests.load(Ordering::Relaxed) > 0
+    }
+
+    /// Returns the time for a client to take a response that is not streamed.
+    pub(crate) fn response_timeout(&self) -> Duration {
+        self.response_timeout
     }
 
     /// Returns the number of requests since the connection was opened.
@@ -51,6 +74,10 @@ impl ConnectionState {
 pub(crate) struct RequestGuard {
     /// The connection runs more calls than it may. Calls of HTTP/2 streams that the client has reset count too.
     pub(crate) exceeds_call_limit: bool,
+    is_streaming: AtomicBool,
+    /// The number of parts of the response that hyper has taken, and whether it holds the last one because the client is not ready for it.
+    sent_parts: AtomicU32,
+    waits_for_client: AtomicBool,
     connection: Arc<ConnectionState>,
 }
 
@@ -58,12 +85,40 @@ impl RequestGuard {
     pub(crate) fn new(connection: Arc<ConnectionState>) -> Arc<Self> {
         connection.total_requests.fetch_add(1, Ordering::Relaxed);
         let other_requests = connection.active_requests.fetch_add(1, Ordering::Relaxed);
-        Arc::new(RequestGuard { exceeds_call_limit: other_requests >= MAX_CALLS as usize, connection })
+        Arc::new(RequestGuard {
+            exceeds_call_limit: other_requests >= MAX_CALLS as usize,
+            is_streaming: AtomicBool::new(false),
+            sent_parts: AtomicU32::new(0),
+            waits_for_client: AtomicBool::new(false),
+            connection,
+        })
     }
 
     /// Returns the remote address of the socket.
     pub(crate) fn peer(&self) -> IpAddr {
         self.connection.peer
+    }
+
+    /// Records that the method streams its response: the client may take any time for the whole of it.
+    pub(crate) fn set_streaming(&self) {
+        if !self.is_streaming.swap(true, Ordering::Relaxed) {
+            self.connection.streaming_requests.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns `true` if the method streams its response.
+    pub(crate) fn is_streaming(&self) -> bool {
+        self.is_streaming.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of parts of the response that hyper has taken, if the client is not ready for the last of them.
+    pub(crate) fn waits_for_client(&self) -> Option<u32> {
+        self.waits_for_client.load(Ordering::Relaxed).then(|| self.sent_parts.load(Ordering::Relaxed))
+    }
+
+    /// Returns the time for the client to take a response that is not streamed.
+    pub(crate) fn response_timeout(&self) -> Duration {
+        self.connection.response_timeout
     }
 
     /// Returns `true` once the server is shutting down.
@@ -74,32 +129,61 @@ impl RequestGuard {
 
 impl Drop for RequestGuard {
     fn drop(&mut self) {
+        if *self.is_streaming.get_mut() {
+            self.connection.streaming_requests.fetch_sub(1, Ordering::Relaxed);
+        }
         self.connection.active_requests.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// A response body that keeps its connection active.
 pub(crate) struct GuardedBody<B> {
-    pub(crate) body: B,
-    pub(crate) _guard: Arc<RequestGuard>,
+    body: B,
+    /// The rest of a chunk that is longer than `max_part`.
+    rest: Bytes,
+    max_part: usize,
+    guard: Arc<RequestGuard>,
 }
 
-impl<B: Body + Unpin> Body for GuardedBody<B> {
-    type Data = B::Data;
+impl<B: Body> GuardedBody<B> {
+    /// Creates a body whose chunks are passed on in parts of up to `max_part` bytes.
+    pub(crate) fn new(body: B, max_part: usize, guard: Arc<RequestGuard>) -> Self {
+        GuardedBody { body, rest: Bytes::new(), max_part, guard }
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for GuardedBody<B> {
+    type Data = Bytes;
     type Error = B::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        self.guard.waits_for_client.store(false, Ordering::Relaxed);
+        if self.rest.is_empty() {
+            match ready!(Pin::new(&mut self.body).poll_frame(context)).map(|frame| frame.map(Frame::into_data)) {
+                Some(Ok(Ok(chunk))) => self.rest = chunk,
+                Some(Ok(Err(other))) => return Poll::Ready(Some(Ok(other))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+        }
+        self.guard.sent_parts.fetch_add(1, Ordering::Relaxed);
+        self.guard.waits_for_client.store(true, Ordering::Relaxed);
+        let length = self.rest.len().min(self.max_part);
+        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(length)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let rest = self.rest.len() as u64;
+        let hint = self.body.size_hint();
+        let mut whole = SizeHint::new();
+        whole.set_lower(hint.lower() + rest);
+        if let Some(upper) = hint.upper() {
+            whole.set_upper(upper + rest);
+        }
+        whole
     }
 }

@@ -3,8 +3,11 @@
 pub(crate) mod connection;
 pub(crate) mod guard;
 pub(crate) mod http;
+mod http2_streams;
 pub(crate) mod limits;
 mod shutdown;
+mod slow_reader;
+mod socket;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -16,7 +19,9 @@ use tokio_util::task::TaskTracker;
 
 use self::connection::serve_connection;
 use self::limits::ConnectionLimiter;
-use self::shutdown::{Shutdown, drop_new_syns};
+use self::shutdown::Shutdown;
+use self::socket::{drop_new_syns, probe_silent_clients};
+use crate::log::Repeated;
 use crate::state::AppState;
 
 /// The time for handshakes in progress to complete after the listener has stopped accepting new ones: a little over one round trip.
@@ -34,9 +39,19 @@ pub(crate) async fn run(
     state: Arc<AppState>,
     shutdown: impl Future<Output = ()>,
 ) {
+    probe_silent_clients(&listener, state.config.idle_timeout);
     let phases = Shutdown::default();
     let acceptor = Acceptor {
         limiter: ConnectionLimiter::new(&state.config),
+        refused: Repeated::new(|connections| {
+            tracing::warn!(connections, "refused connections: too many connections from their addresses");
+        }),
+        failed: Repeated::new(|attempts| {
+            tracing::error!(
+                attempts,
+                "cannot accept connections; the process has probably reached its limit of open files"
+            );
+        }),
         connections: TaskTracker::new(),
         shutdown: phases.clone(),
         state: state.clone(),
@@ -82,6 +97,10 @@ pub(crate) async fn run(
 /// Accepts the connections of a listener, within the limits.
 struct Acceptor {
     limiter: ConnectionLimiter,
+    /// The connections that were refused because of their address.
+    refused: Repeated,
+    /// The attempts to accept a connection that failed.
+    failed: Repeated,
     connections: TaskTracker,
     shutdown: Shutdown,
     state: Arc<AppState>,
@@ -96,7 +115,8 @@ impl Acceptor {
                 Ok((stream, address)) => {
                     let peer = address.ip();
                     let Some(permit) = self.limiter.admit(peer, slot, &self.state.config) else {
-                        tracing::warn!(%peer, "refused a connection: too many connections from this address");
+                        tracing::debug!(%peer, "refused a connection: too many connections from this address");
+                        self.refused.count();
                         continue;
                     };
                     let _ = stream.set_nodelay(true);
@@ -105,7 +125,8 @@ impl Acceptor {
                 }
                 // Most likely out of descriptors: a connection that closes frees one.
                 Err(error) => {
-                    tracing::error!("cannot accept a connection: {error}");
+                    tracing::debug!("cannot accept a connection: {error}");
+                    self.failed.count();
                     sleep(ACCEPT_RETRY_DELAY).await;
                 }
             }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 use futures_util::Stream;
-use http::Request;
+use http::{Request, Version};
 use hyper::body::{Body, Incoming};
 use method_sdk::Error;
 use method_sdk::host::{CallState, RequestInfo};
@@ -21,30 +21,34 @@ use warp::Filter as _;
 use warp::reply::Response;
 
 use self::route::Route;
-use super::guard::{ConnectionState, GuardedBody, RequestGuard};
+use super::guard::{GuardedBody, RequestGuard};
 use crate::call::in_flight::{CallResponse, InFlightCall};
 use crate::call::{self, CallRequest};
 use crate::log::AccessLogEntry;
 use crate::state::AppState;
+
+/// The part of a response that an HTTP/2 client must take within `idle_timeout`, in bytes.
+const HTTP2_PART_BYTES: usize = 8 * 1024;
 
 /// Handles a request: it always gets a response.
 ///
 /// warp reads the body and writes the response. The head is moved past it into the `RequestInfo`, because a filter would copy it.
 pub(crate) fn respond(
     state: &Arc<AppState>,
-    connection: &Arc<ConnectionState>,
+    guard: Arc<RequestGuard>,
     request: Request<Incoming>,
 ) -> impl Future<
     Output = Result<http::Response<GuardedBody<impl Body<Data = Bytes, Error = warp::Error> + use<>>>, Infallible>,
 > + use<> {
-    let (state, guard) = (state.clone(), RequestGuard::new(connection.clone()));
+    let state = state.clone();
     let (head, body) = request.into_parts();
     let peer = forwarded::client_ip(guard.peer(), &head.headers, &state.config.trusted_proxies);
     let info = state.request_ids.assign(head, peer);
+    let max_part = if info.head.version == Version::HTTP_2 { HTTP2_PART_BYTES } else { usize::MAX };
     async move {
         let filter = warp::body::stream().then(|body| handle(&state, &guard, &info, body));
         let response = warp::service(filter).call(Request::new(body)).await?;
-        Ok(response.map(|body| GuardedBody { body, _guard: guard }))
+        Ok(response.map(|body| GuardedBody::new(body, max_part, guard)))
     }
 }
 
@@ -83,5 +87,5 @@ async fn handle_request(
     let request = CallRequest { endpoint, info: info.clone(), body };
     // The connection is active until the call has ended, even if the client has disconnected.
     let call = call::dispatch(state.dispatcher.clone(), request, call_state.clone(), guard.clone());
-    Ok(InFlightCall::new(call_state, call, state.detached_calls.clone()).await)
+    Ok(InFlightCall::new(call_state, call, state.detached_calls.clone(), guard).await)
 }

@@ -27,9 +27,14 @@ pub(crate) fn into_http(
             let body = warp::http::Response::new(response.body).into_response();
             with_head(body, response.status, response.headers)
         }
-        CallResponse::Streaming(mut streaming, guard) => {
+        CallResponse::Streaming(mut streaming, disconnect_guard) => {
+            guard.set_streaming();
             let (status, headers) = (streaming.status, std::mem::take(&mut streaming.headers));
-            with_head(warp::reply::stream(StreamBody::new(streaming, guard)).into_response(), status, headers)
+            with_head(
+                warp::reply::stream(StreamBody::new(streaming, disconnect_guard)).into_response(),
+                status,
+                headers,
+            )
         }
     };
     cors::apply(response.headers_mut(), &info.head.headers, allow_origins);
