@@ -70,6 +70,8 @@ codes! {
     INVALID_PARAMETERS     = 1019 UNPROCESSABLE_ENTITY   false "Invalid parameters";
     METHOD_NOT_ALLOWED     = 1020 METHOD_NOT_ALLOWED     true  "Method not allowed";
     UNSUPPORTED_ENCODING   = 1021 UNSUPPORTED_MEDIA_TYPE true  "Unsupported content encoding";
+    CROSS_SITE_REQUEST     = 1022 FORBIDDEN              true  "Cross-site request";
+    UNKNOWN_HOST           = 1023 MISDIRECTED_REQUEST    true  "Unknown host";
 }
 
 /// The error of a failed call: a code and a message for the client, and a source that only the log shows.

@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 use tokio::sync::mpsc;
 
 use crate::account_api::{AccountApi, SessionRecord};
@@ -167,22 +167,37 @@ impl Handler {
         Ok(())
     }
 
-    /// Sets a response header, replacing one of the same name. Has no effect after the first [`write`](Handler::write), which sends the
+    /// Sets a response header, replacing one of the same name; several `set-cookie` headers stay beside each other. Has no effect after the first [`write`](Handler::write), which sends the
     /// headers.
     ///
     /// # Errors
     /// Returns error 1000 (Server error) if the header is not legal or belongs to the server: `content-length`, `transfer-encoding`,
     /// `connection`, `x-hmac` and `x-request-id`.
     pub fn response_header(&mut self, name: &str, value: &str) -> Result<()> {
-        let name = HeaderName::try_from(name)?;
-        if RESERVED_HEADERS.contains(&name.as_str()) {
-            return Err(Error::internal(format!("methods cannot set the response header `{name}`")));
+        let (name, value) = header(name, value)?;
+        if name == SET_COOKIE {
+            self.headers.append(name, value);
+        } else {
+            self.headers.insert(name, value);
         }
-        self.headers.insert(name, HeaderValue::try_from(value)?);
+        Ok(())
+    }
+
+    /// Adds a response header beside those of the same name, such as a second `link`. Has no effect after the first
+    /// [`write`](Handler::write).
+    ///
+    /// # Errors
+    /// The errors of [`response_header`](Handler::response_header).
+    pub fn append_header(&mut self, name: &str, value: &str) -> Result<()> {
+        let (name, value) = header(name, value)?;
+        self.headers.append(name, value);
         Ok(())
     }
 
     /// Sets the HTTP status of a successful response, such as 201 or a redirect. The default is 200.
+    ///
+    /// A response with status 204, 205 or 304 has no body: the value that `invoke` returns is not sent. A status below 200 is no status of
+    /// a response: the client receives error 1000 (Server error).
     pub fn response_status(&mut self, status: StatusCode) {
         self.status = status;
     }
@@ -222,12 +237,15 @@ impl Handler {
     ///
     /// # Errors
     /// Returns an error with the source [`ClientDisconnected`] if the client has disconnected, or error 1000 (Server error) after
-    /// [`finish`](Handler::finish).
+    /// [`finish`](Handler::finish), and for a status whose responses have no body.
     pub async fn write(&mut self, bytes: impl Into<Bytes> + Send) -> Result<()> {
         let bytes = bytes.into();
         if self.chunks.is_none() {
             if self.call_state.is_complete() {
                 return Err(Error::internal("`write` was called after the end of the response"));
+            }
+            if self.status.is_informational() || has_no_body(self.status) {
+                return Err(Error::internal(format!("a response with status {} has no body to write", self.status)));
             }
             self.start_streaming().await;
         }
@@ -300,6 +318,19 @@ impl Handler {
         self.is_logged_out = true;
         self.call_state.set_session(None);
     }
+}
+
+/// Returns `true` for the statuses whose responses have no body (RFC 9110, 15).
+pub fn has_no_body(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue)> {
+    let name = HeaderName::try_from(name)?;
+    if RESERVED_HEADERS.contains(&name.as_str()) {
+        return Err(Error::internal(format!("methods cannot set the response header `{name}`")));
+    }
+    Ok((name, HeaderValue::try_from(value)?))
 }
 
 impl std::fmt::Debug for AccountApiRef {

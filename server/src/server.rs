@@ -14,7 +14,7 @@ use crate::call::Dispatcher;
 use crate::call::in_flight::DetachedCalls;
 use crate::call::methods::MethodTable;
 use crate::config::Config;
-use crate::log::{AccessLog, EventAccessLog};
+use crate::log::{AccessLog, EventAccessLog, Repeated};
 use crate::state::AppState;
 use crate::store::{self, StoreError};
 use crate::transport;
@@ -75,7 +75,10 @@ impl Server {
         let accounts = Arc::new(AccountService::new(store, passwords, config.session_ttl));
         let dispatcher = Arc::new(Dispatcher::new(methods, accounts, config.request_timeout, access_log));
         let detached_calls = Arc::new(DetachedCalls::new(config.request_timeout));
-        let state = AppState { config, dispatcher, detached_calls, request_ids };
+        let unreadable_requests = Repeated::new(|requests| {
+            tracing::warn!(requests, "refused requests that are not HTTP, or whose heads are too large");
+        });
+        let state = AppState { config, dispatcher, detached_calls, request_ids, unreadable_requests };
         Ok(Server { state: Arc::new(state), has_inherited_listener: false })
     }
 

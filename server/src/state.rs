@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::call::Dispatcher;
 use crate::call::in_flight::DetachedCalls;
 use crate::config::Config;
+use crate::log::Repeated;
 use crate::transport::http::request::RequestIds;
 
 /// The configuration, the dispatcher with its methods and accounts, the detached calls, and the request ids.
@@ -13,4 +14,6 @@ pub(crate) struct AppState {
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) detached_calls: Arc<DetachedCalls>,
     pub(crate) request_ids: RequestIds,
+    /// The requests that hyper could not read.
+    pub(crate) unreadable_requests: Repeated,
 }

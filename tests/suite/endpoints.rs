@@ -109,7 +109,7 @@ async fn a_disallowed_http_method_is_refused_with_the_allowed_ones() {
         ("PUT", "/", "POST"),
         ("OPTIONS", "/", "POST"),
         ("GET", "/demo/echo", "POST"),
-        ("DELETE", "/demo/hello", "GET, POST"),
+        ("DELETE", "/demo/hello", "GET, HEAD, POST"),
         ("POST", "/livez", "GET, HEAD"),
     ] {
         let request = api.http.request(verb.parse().unwrap(), server.url(path));
@@ -300,7 +300,10 @@ async fn browsers_get_cors_headers_only_for_the_configured_origins() {
     }
     let reply = api.send("/demo/echo", "1", &[("origin", "http://localhost:3000")]).await;
     assert_eq!(reply.header("access-control-allow-origin"), Some("http://localhost:3000"));
-    assert_eq!(reply.header("access-control-expose-headers"), Some("x-hmac, x-request-id"));
+    assert_eq!(
+        reply.header("access-control-expose-headers"),
+        Some("retry-after, x-hmac, x-request-id, x-simpleapi-stale")
+    );
     assert_eq!(reply.header("access-control-allow-credentials"), None);
     let without = Server::start();
     let reply = without.api().send("/demo/echo", "1", &[("origin", "http://localhost:3000")]).await;

@@ -14,6 +14,7 @@ mod database_outages;
 mod databases;
 mod endpoints;
 mod graceful_shutdown;
+mod http;
 mod http2;
 mod limits;
 #[cfg(feature = "sqlite")]

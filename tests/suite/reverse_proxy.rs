@@ -117,11 +117,20 @@ mod nginx {
     }
 
     impl Nginx {
+        /// Without the limits per client, which one address would reach here.
         fn start(port: u16, servers: [u16; 2]) -> Self {
+            Nginx::start_with(port, servers, [("rate=200r/s", "rate=99999r/s"), ("burst=1000", "burst=99999")])
+        }
+
+        fn start_with(port: u16, servers: [u16; 2], replaced: [(&str, &str); 2]) -> Self {
             let folder = tempfile::tempdir().unwrap();
             let text = std::fs::read_to_string(root().join("nginx.conf")).unwrap();
             let [one, two] = servers.map(|port| port.to_string());
             let text = text.replace("8888", &one).replace("8889", &two).replace("8080", &port.to_string());
+            let text = replaced.iter().fold(text, |text, (from, to)| {
+                assert!(text.contains(from), "{from}");
+                text.replace(from, to)
+            });
             std::fs::write(folder.path().join("nginx.conf"), text).unwrap();
             let mut nginx = Command::new("nginx");
             nginx.arg("-p").arg(folder.path()).args(["-c", "nginx.conf", "-e", "stderr", "-g", "daemon off;"]);
@@ -140,6 +149,69 @@ mod nginx {
     fn ports<const N: usize>() -> [u16; N] {
         let sockets = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         sockets.map(|socket| socket.local_addr().unwrap().port())
+    }
+
+    /// Sends these bytes from an address of this machine, and returns the response.
+    fn send(from: &str, port: u16, bytes: &[u8]) -> std::io::Result<String> {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+        socket.bind(&SocketAddr::new(from.parse().unwrap(), 0).into())?;
+        socket.connect(&SocketAddr::from(([127, 0, 0, 1], port)).into())?;
+        let mut stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.write_all(bytes)?;
+        Ok(read_all(&mut stream))
+    }
+
+    fn wait_for_nginx(port: u16) {
+        let get = b"GET /demo/hello?name=x&n=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        let is_up = || send("127.0.0.1", port, get).is_ok_and(|reply| reply.starts_with("HTTP/1.1 200"));
+        wait_for(|| is_up().then_some(()), || "nginx does not serve".to_owned());
+    }
+
+    #[test]
+    #[ignore = "needs nginx: run tests/run"]
+    fn refusals_and_requests_without_a_host_reach_their_clients_through_nginx() {
+        let database = Database::new(Kind::ANY);
+        let server = database.process(&["--trusted_proxies=127.0.0.1"]);
+        let [proxy] = ports();
+        let port = crate::support::Listening::address(&server).port();
+        let _nginx = Nginx::start(proxy, [port, port]);
+        wait_for_nginx(proxy);
+        let body = "x".repeat(1024 * 1024);
+        for (head, status) in [
+            ("PUT / HTTP/1.1\r\nHost: x", "405"),
+            ("DELETE /no/such/method HTTP/1.1\r\nHost: x", "404"),
+            ("POST /demo/echo HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip", "415"),
+            ("POST /demo/echo HTTP/1.1\r\nHost: x\r\nSec-Fetch-Site: cross-site", "403"),
+        ] {
+            for _ in 0..30 {
+                let head = format!("{head}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+                let reply = send("127.0.0.1", proxy, format!("{head}{body}").as_bytes()).unwrap();
+                assert!(reply.starts_with(&format!("HTTP/1.1 {status}")), "{head}: {reply}");
+            }
+        }
+        let old = send("127.0.0.1", proxy, b"POST /demo/echo HTTP/1.0\r\nContent-Length: 1\r\n\r\n7").unwrap();
+        assert!(old.starts_with("HTTP/1.1 200") && old.ends_with(r#"{"result":7}"#), "{old}");
+    }
+
+    #[test]
+    #[ignore = "needs nginx: run tests/run"]
+    fn nginx_limits_the_requests_of_one_client_and_not_those_of_others() {
+        let database = Database::new(Kind::ANY);
+        let server = database.process(&["--trusted_proxies=127.0.0.1"]);
+        let [proxy] = ports();
+        let port = crate::support::Listening::address(&server).port();
+        let limits = [("rate=200r/s", "rate=1r/m"), ("burst=1000", "burst=20")];
+        let _nginx = Nginx::start_with(proxy, [port, port], limits);
+        let call = b"POST /demo/echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1\r\n\r\n7";
+        wait_for(|| send("127.0.0.9", proxy, call).is_ok().then_some(()), || "nginx does not serve".to_owned());
+        let replies: Vec<_> = (0..40).map(|_| send("127.0.0.2", proxy, call).unwrap()).collect();
+        let served = replies.iter().filter(|reply| reply.starts_with("HTTP/1.1 200")).count();
+        assert_eq!(served, 21, "one, and a burst of 20");
+        let refused = replies.last().unwrap();
+        assert!(refused.starts_with("HTTP/1.1 429") && refused.contains("1013"), "{refused}");
+        assert!(refused.contains("Retry-After: 1"), "{refused}");
+        assert!(send("127.0.0.3", proxy, call).unwrap().starts_with("HTTP/1.1 200"), "another client");
     }
 
     struct Client {

@@ -7,7 +7,7 @@ use bytestring::ByteString;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use method_sdk::generated::RawParams;
-use method_sdk::host::{RESERVED_HEADERS, Success};
+use method_sdk::host::{RESERVED_HEADERS, Success, has_no_body};
 use method_sdk::{Error, Result, code};
 use serde::de::{Deserializer, IgnoredAny};
 use serde::{Deserialize as _, Serialize};
@@ -101,21 +101,34 @@ pub(crate) fn encode_envelope(method: &str, parameters: impl Serialize) -> serde
 /// Encodes the result of a call, without the headers that methods cannot set. With `has_http_statuses` every error has its own HTTP status, otherwise only errors of the transport do.
 pub(crate) fn encode(result: CallResult, has_http_statuses: bool) -> EncodedResponse {
     match result {
+        CallResult::Success { status, .. } if status.is_informational() => {
+            let message = format!("`invoke` set the status {status}, which is no status of a response");
+            encode(CallResult::Failure(Error::internal(message)), has_http_statuses)
+        }
         CallResult::Success { status, mut headers, body } => {
+            let body = body.filter(|_| !has_no_body(status));
             if body.is_some() {
                 headers.entry(CONTENT_TYPE).or_insert(APPLICATION_JSON);
+            } else if has_no_body(status) {
+                headers.remove(CONTENT_TYPE);
             }
             EncodedResponse { status, headers, body: body.unwrap_or_default(), error: None }
         }
         CallResult::Failure(error) => {
             let has_status = has_http_statuses || error.is_transport();
-            let mut response = encode_error(if has_status { error.http_status() } else { StatusCode::OK }, error);
+            let mut response = encode_error(if has_status { error_status(&error) } else { StatusCode::OK }, error);
             for name in RESERVED_HEADERS {
                 response.headers.remove(name);
             }
             response
         }
     }
+}
+
+/// Returns the HTTP status of an error: 500 if the method's own is one whose responses cannot carry the error.
+fn error_status(error: &Error) -> StatusCode {
+    let status = error.http_status();
+    if status.is_informational() || has_no_body(status) { StatusCode::INTERNAL_SERVER_ERROR } else { status }
 }
 
 /// Encodes an error with the given HTTP status.

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::HeaderName;
 use ipnet::IpNet;
 
 use super::parse::{self, ValueError};
@@ -119,10 +120,14 @@ keys! {
     shutdown_delay: Duration = "1s", DELAY;
     /// Time limit for the calls in flight when the server stops
     drain_timeout: Duration = "30s", DELAY;
-    /// Networks whose X-Forwarded-For is trusted, separated by commas
+    /// Networks whose X-Forwarded-For or Forwarded header is trusted, separated by commas
     trusted_proxies: Vec<IpNet> = "", NETWORKS;
     /// Origins whose scripts may call from a browser (CORS), separated by commas
     allow_origins: Vec<String> = "", ORIGINS;
+    /// Request headers that scripts of those origins may send beside the server's own, separated by commas
+    allow_headers: Vec<HeaderName> = "", HEADERS;
+    /// Names by which clients reach the server, separated by commas, such as api.example.com; none means any name
+    allowed_hosts: Vec<String> = "", HOSTS;
     /// Log format: pretty, json, or auto, which is pretty on a terminal and json elsewhere
     log_format: LogFormat = "auto", LOG_FORMAT;
     /// Minimum level that is logged: error, warn, info, debug or trace

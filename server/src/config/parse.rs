@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::HeaderName;
 use ipnet::IpNet;
 use thiserror::Error;
 
@@ -93,6 +94,8 @@ pub(super) const TIMEOUT: ValueParser<Duration> = public("DURATION", timeout);
 pub(super) const LIMIT: ValueParser<Option<Duration>> = public("DURATION", limit);
 pub(super) const NETWORKS: ValueParser<Vec<IpNet>> = public("NETWORKS", |text| list(text, network));
 pub(super) const ORIGINS: ValueParser<Vec<String>> = public("ORIGINS", |text| list(text, origin));
+pub(super) const HEADERS: ValueParser<Vec<HeaderName>> = public("HEADERS", |text| list(text, header));
+pub(super) const HOSTS: ValueParser<Vec<String>> = public("HOSTS", |text| list(text, host));
 pub(super) const DATABASE: ValueParser<Database> = public("NAME", |text| choice(text, Database::NAMES));
 pub(super) const LOG_FORMAT: ValueParser<LogFormat> = public("NAME", |text| choice(text, LogFormat::NAMES));
 pub(super) const LOG_LEVEL: ValueParser<LogLevel> = public("NAME", |text| choice(text, LogLevel::NAMES));
@@ -177,9 +180,37 @@ fn list<T>(text: &str, parse: fn(&str) -> Result<T, ValueError>) -> Result<Vec<T
 }
 
 fn network(text: &str) -> Result<IpNet, ValueError> {
-    text.parse()
-        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-        .map_err(|_| invalid(text, "an IP address or a network such as `10.0.0.0/8` or `fd00::/8`"))
+    let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    network.map(canonical).map_err(|_| invalid(text, "an IP address or a network such as `10.0.0.0/8` or `fd00::/8`"))
+}
+
+/// Returns the IPv4 network for one that is written as IPv6 (`::ffff:10.0.0.0/104`), because addresses are compared in that form.
+fn canonical(network: IpNet) -> IpNet {
+    const MAPPED_PREFIX: u8 = 96;
+    match (network.addr().to_canonical(), network.prefix_len().checked_sub(MAPPED_PREFIX)) {
+        (IpAddr::V4(address), Some(prefix)) if network.addr().is_ipv6() => {
+            IpNet::new(address.into(), prefix).expect("an IPv6 prefix is up to 128, so that this one is up to 32")
+        }
+        _ => network,
+    }
+}
+
+fn header(text: &str) -> Result<HeaderName, ValueError> {
+    text.parse().map_err(|_| invalid(text, "the name of a header such as `x-client-version`"))
+}
+
+/// Parses `example.com`, `example.com:8080` or `*.example.com`.
+fn host(text: &str) -> Result<String, ValueError> {
+    let lower = text.to_ascii_lowercase();
+    let name = lower.strip_prefix("*.").unwrap_or(&lower);
+    let (name, port) = match name.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, number(port, 1..=u16::MAX).is_ok()),
+        _ => (name, true),
+    };
+    if !port || !is_host(name) {
+        return Err(invalid(text, "a host; write `api.example.com`, `localhost:8888` or `*.example.com`"));
+    }
+    Ok(lower)
 }
 
 /// Normalizes an origin to the form that browsers send (RFC 6454, 6.2), so that origins are compared as bytes.

@@ -56,6 +56,9 @@ use terminal::{DevTerminal, Palette};
 
 /// The most that a restart waits for calls in flight, because the developer waits too.
 const MAX_DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The hosts that development mode accepts beside `allowed_hosts`: a page whose name resolves to this machine must not reach it.
+const LOOPBACK_HOSTS: [&str; 4] = ["localhost", "*.localhost", "127.0.0.1", "[::1]"];
 const MAX_SHUTDOWN_DELAY: Duration = Duration::from_millis(200);
 
 /// How a server in development mode ended.
@@ -148,6 +151,7 @@ async fn serve(
     let live = Arc::new(LiveMethods::default());
     let table = if development.reloads { MethodTable::Live(live.clone()) } else { static_table(methods)? };
     let config = Config {
+        allowed_hosts: LOOPBACK_HOSTS.map(str::to_owned).into_iter().chain(config.allowed_hosts).collect(),
         shutdown_delay: config.shutdown_delay.min(MAX_SHUTDOWN_DELAY),
         drain_timeout: config.drain_timeout.min(MAX_DRAIN_TIMEOUT),
         ..config

@@ -93,11 +93,11 @@ async fn serve_http1(
     // `biased`: a request that has just arrived is read before the connection ends.
     tokio::select! {
         biased;
-        end = connection.as_mut() => return log_error(end),
+        end = connection.as_mut() => return log_end(end, state),
         () = when_woken(shutdown.closing.cancelled()) => {}
     }
     connection.as_mut().graceful_shutdown();
-    log_error(connection.await);
+    log_end(connection.await, state);
 }
 
 /// Serves a connection of HTTP/2 until it has been idle, or until the server drains and its last response is sent.
@@ -128,7 +128,7 @@ async fn serve_http2(
     );
     tokio::select! {
         biased;
-        end = connection.as_mut() => return log_error(end),
+        end = connection.as_mut() => return log_end(end, state),
         () = when_woken(idle(connection_state, idle_timeout)) => {}
         () = when_woken(shutdown.draining.cancelled()) => {}
     }
@@ -140,7 +140,7 @@ async fn serve_http2(
     };
     tokio::select! {
         biased;
-        end = connection => log_error(end),
+        end = connection => log_end(end, state),
         () = when_woken(idle(connection_state, idle_timeout)) => {}
         () = when_woken(closed) => {}
     }
@@ -153,10 +153,20 @@ fn with_write_timeout(stream: TcpStream, state: &AppState) -> Pin<Box<TimeoutStr
     Box::pin(stream)
 }
 
-fn log_error(end: hyper::Result<()>) {
-    if let Err(error) = end {
-        tracing::debug!("connection error: {error}");
+/// Logs the error that a connection ended with. hyper refuses by itself what it cannot read as a request: such a request has no id and no line
+/// in the log, and its response has a status and no body.
+fn log_end(end: hyper::Result<()>, state: &AppState) {
+    let Err(error) = end else { return };
+    tracing::debug!("connection error: {error}");
+    if error.is_parse() || error.is_parse_too_large() || is_protocol_error(&error) {
+        state.unreadable_requests.count();
     }
+}
+
+/// Returns `true` if the client has violated the protocol of HTTP/2.
+fn is_protocol_error(error: &hyper::Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<h2::Error>());
+    source.is_some_and(|error| !error.is_io() && error.reason() != Some(h2::Reason::NO_ERROR))
 }
 
 /// Returns a future that polls `future` only when it is woken, and not whenever the connection is: two times for each request.

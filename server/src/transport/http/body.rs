@@ -4,15 +4,17 @@ use std::pin::{Pin, pin};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
-use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
+use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderValue, Method};
+use http::{HeaderValue, Method, Version};
 use method_sdk::{Code, Error, code};
 
 use crate::config::Config;
 use crate::timeout::timeout;
 
-/// Reads the body of a request. A GET request has none: its signature is over the empty string.
+pub(crate) const CLOSE: HeaderValue = HeaderValue::from_static("close");
+
+/// Reads the body of a request. That of a GET or HEAD request does not count: its signature is over the empty string.
 ///
 /// # Errors
 /// - 1014 (Request too large): it is longer than `max_body`.
@@ -26,31 +28,66 @@ pub(crate) async fn read_body(
 ) -> Result<Bytes, Error> {
     let headers = &head.headers;
     if headers.get_all(CONTENT_ENCODING).iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Err(code::UNSUPPORTED_ENCODING.into());
+        return Err(refuse(config, head, body, code::UNSUPPORTED_ENCODING.into()).await);
     }
-    if head.method == Method::GET {
+    let is_ignored = head.method == Method::GET || head.method == Method::HEAD;
+    if is_ignored && !may_have_body(head) {
         return Ok(Bytes::new());
     }
     let max_bytes = config.max_body;
     let content_length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    let is_too_large = content_length.is_some_and(|length| length > max_bytes as u64);
-    // A client that asks before it sends is refused before it sends.
-    if is_too_large && headers.contains_key(EXPECT) {
-        return Err(error_and_close(code::REQUEST_TOO_LARGE));
+    if content_length.is_some_and(|length| length > max_bytes as u64) {
+        return Err(refuse(config, head, body, close_after(code::REQUEST_TOO_LARGE)).await);
     }
     let mut body = pin!(body);
     let collected = timeout(config.body_timeout, pin!(collect_limited(body.as_mut(), max_bytes))).await;
     match collected {
+        Ok(Ok(Some(_))) if is_ignored => Ok(Bytes::new()),
         Ok(Ok(Some(body))) => Ok(body),
-        Ok(Ok(None)) => {
-            // The client is still sending. Read a little more, so that the client gets to read the response.
-            let mut rest = Box::pin(collect_limited(body, max_bytes));
-            let _ = timeout(config.body_timeout, rest.as_mut()).await;
-            Err(error_and_close(code::REQUEST_TOO_LARGE))
-        }
-        Ok(Err(_)) => Err(error_and_close(code::MALFORMED_REQUEST)),
-        Err(_) => Err(error_and_close(code::REQUEST_TIMEOUT)),
+        Ok(Ok(None)) => Err(refuse(config, head, body, close_after(code::REQUEST_TOO_LARGE)).await),
+        Ok(Err(_)) => Err(close_after(code::MALFORMED_REQUEST)),
+        Err(_) => Err(close_after(code::REQUEST_TIMEOUT)),
     }
+}
+
+/// Reads and discards the body of a request that is refused, so that a client that is still sending gets to read the response: a server
+/// that closes with unread bytes in its socket resets the connection.
+///
+/// Returns the error of the response, after which the connection closes unless all of the body was read. A client that asks before it
+/// sends (`Expect: 100-continue`) is refused before it sends.
+pub(crate) async fn refuse(
+    config: &Config,
+    head: &Parts,
+    body: impl Stream<Item = Result<impl Buf, warp::Error>> + Send,
+    error: Error,
+) -> Error {
+    if !may_have_body(head) {
+        return error;
+    }
+    let is_discarded = !head.headers.contains_key(EXPECT) && {
+        let mut discarding = Box::pin(discard(body, config.max_body));
+        timeout(config.body_timeout, discarding.as_mut()).await.unwrap_or(false)
+    };
+    if is_discarded { error } else { error.with_header(CONNECTION, CLOSE) }
+}
+
+/// Reads up to `max_bytes` of a body. Returns `true` if that was all of it.
+async fn discard(body: impl Stream<Item = Result<impl Buf, warp::Error>>, max_bytes: usize) -> bool {
+    let mut body = pin!(body);
+    let mut size = 0;
+    while let Some(Ok(chunk)) = body.next().await {
+        size += chunk.remaining();
+        if size > max_bytes {
+            return false;
+        }
+    }
+    true
+}
+
+/// Returns `true` unless the head shows that there is no body.
+fn may_have_body(head: &Parts) -> bool {
+    let is_announced = || head.headers.contains_key(CONTENT_LENGTH) || head.headers.contains_key(TRANSFER_ENCODING);
+    head.version == Version::HTTP_2 || is_announced()
 }
 
 /// Collects a body; returns `None` as soon as it is longer than `max_bytes`.
@@ -75,7 +112,7 @@ async fn collect_limited<B: Buf>(
     Ok(None)
 }
 
-/// Returns an error after which the connection closes, because the rest of the body is still on its way.
-fn error_and_close(code: Code) -> Error {
-    Error::from(code).with_header(CONNECTION, HeaderValue::from_static("close"))
+/// Returns an error after which the connection closes, because the rest of the body may still be on its way.
+fn close_after(code: Code) -> Error {
+    Error::from(code).with_header(CONNECTION, CLOSE)
 }

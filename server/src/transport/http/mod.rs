@@ -3,6 +3,7 @@
 mod body;
 mod cors;
 pub(crate) mod forwarded;
+mod host;
 pub(crate) mod request;
 mod response;
 mod route;
@@ -66,7 +67,7 @@ async fn handle(
             CallResponse::Full(response)
         }
     };
-    response::into_http(response, info, guard, &state.config.allow_origins)
+    response::into_http(response, info, guard, &state.config)
 }
 
 /// Routes a request, reads its body and calls its method. Errors are those of requests that do not become a call.
@@ -76,13 +77,17 @@ async fn handle_request(
     info: &Arc<RequestInfo>,
     body: impl Stream<Item = Result<impl Buf, warp::Error>> + Send,
 ) -> Result<CallResponse, Error> {
-    let endpoint = match route::route(state, &info.head, guard).await? {
+    let route = match route::route(state, &info.head, guard).await {
+        Ok(route) => route,
+        Err(error) => return Err(body::refuse(&state.config, &info.head, body, error).await),
+    };
+    let body = body::read_body(&state.config, &info.head, body).await?;
+    let endpoint = match route {
         Route::Call(endpoint) => endpoint,
         Route::Liveness => return Ok(CallResponse::Full(response::alive())),
         Route::Readiness => return Ok(CallResponse::Full(response::readiness(state, guard).await)),
-        Route::Preflight => return Ok(CallResponse::Full(response::preflight())),
+        Route::Preflight => return Ok(CallResponse::Full(response::preflight(&state.config))),
     };
-    let body = body::read_body(&state.config, &info.head, body).await?;
     let call_state = Arc::new(CallState::default());
     let request = CallRequest { endpoint, info: info.clone(), body };
     // The connection is active until the call has ended, even if the client has disconnected.
