@@ -292,3 +292,36 @@ async fn an_sqlite_file_that_was_moved_fails_writes_with_1016_until_it_returns()
     assert_eq!(api.call_as(&alice, "demo.counter", json!({})).await.result(), json!({ "count": 1 }));
     assert_eq!(api.get("/readyz").await.status, 200);
 }
+
+#[cfg(feature = "sqlite")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_without_space_is_not_ready_and_nothing_acknowledged_is_lost() {
+    let database = Database::new(Kind::Sqlite);
+    // A file cannot grow beyond the limit, as on a full disk. The signal of that limit is ignored.
+    let script = r#"trap '' XFSZ; ulimit -f 400; exec "$0" "$@""#;
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", script]).arg(crate::support::server_binary());
+    let server = crate::support::Process::start_command(&database.directory, command, &[]);
+    let api = server.api();
+    assert_eq!(api.get("/readyz").await.status, 200);
+    let mut created = Vec::new();
+    let refused = loop {
+        let name = format!("user{}", created.len());
+        let parameters = json!({ "user_id": name, "password": "secret" });
+        match api.call("account.create", parameters).await {
+            reply if reply.code() == 0 => created.push(name),
+            reply => break reply,
+        }
+        assert!(created.len() < 1000, "the limit is reached");
+    };
+    assert_eq!((refused.code(), refused.status), (1016, 503));
+    // A second after the last successful write of a probe, the next one writes.
+    wait_for_async(async || api.get("/readyz").await.status == 503).await;
+    assert_eq!(api.get("/livez").await.status, 200);
+    drop(server); // killed
+    let server = database.server();
+    assert_eq!(server.api().get("/readyz").await.status, 200);
+    for name in created {
+        assert_eq!(server.api().login(&name).await.code(), 0, "{name}");
+    }
+}

@@ -10,6 +10,8 @@ pub(super) enum SqliteError {
     Sqlite(simpleapi_sqlite::Error),
     /// The file no longer has its path: a change would be lost.
     Replaced(PathBuf),
+    /// The disk of the file is full, or almost.
+    NoSpace(PathBuf),
     /// The thread that would answer has ended or panicked.
     NoAnswer,
 }
@@ -30,6 +32,9 @@ impl From<SqliteError> for Error {
                 "{} was moved, replaced or deleted while the server uses it; restart the server",
                 path.display()
             )),
+            SqliteError::NoSpace(path) => {
+                Error::unavailable(format!("the disk of {} has less than 1 MiB left; free some space", path.display()))
+            }
             SqliteError::NoAnswer => Error::unavailable("the database's thread ended before it answered"),
         }
     }

@@ -27,7 +27,6 @@ use crate::store::interface::Store;
 
 /// Executes statements on connections of the server's own: reads in place, writes on one thread.
 struct SqliteExecutor {
-    file: Arc<DatabaseFile>,
     readers: Arc<Readers>,
     writer: Writer,
     /// The connections of methods.
@@ -41,7 +40,7 @@ pub(in crate::store) fn open(config: &Config) -> Result<Box<dyn Store>, StoreErr
         .map_err(|error| StoreError::Unusable { description: description.clone(), cause: error.to_string() })?;
     let pool = methods_pool(config);
     let database = Database::Sqlite(pool.clone());
-    let executor = SqliteExecutor { readers: Arc::new(Readers::new(file.clone())), file, writer, pool };
+    let executor = SqliteExecutor { readers: Arc::new(Readers::new(file)), writer, pool };
     Ok(Box::new(SqlStore::new(config, description, database, executor)))
 }
 
@@ -67,10 +66,10 @@ impl Executor for SqliteExecutor {
         Ok(SchemaError::check(version, schema::MIGRATIONS.len() as i64)?)
     }
 
-    /// Fails for a file that was replaced too: the reads of this connection would succeed.
+    /// Writes too: reads of a file that was replaced, or whose disk is full, would succeed.
     async fn ping(&self) -> Result<()> {
-        self.file.check()?;
-        self.fetch(Self::STATEMENTS.ping, &[]).await.map(drop)
+        self.fetch(Self::STATEMENTS.ping, &[]).await?;
+        Ok(self.writer.probe().await?)
     }
 
     async fn execute(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<u64> {

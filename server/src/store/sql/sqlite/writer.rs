@@ -29,6 +29,9 @@ const MAX_FREE: Duration = Duration::from_millis(100);
 /// The number of rows that the last statement of a transaction has affected, or `None` if a required step has failed.
 type Outcome = Option<u64>;
 
+/// A probe within this time of a successful one writes nothing.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+
 type Reply<T> = oneshot::Sender<Result<T, SqliteError>>;
 
 /// The handle of the thread, which ends when the handle is dropped or closed.
@@ -40,6 +43,8 @@ enum Message {
     /// Brings the schema up to date, and returns the version that it had.
     Migrate(Reply<i64>),
     Transaction(Job),
+    /// Checks that a commit is possible.
+    Probe(Reply<()>),
     /// Answers after the jobs in the queue.
     Close(oneshot::Sender<()>),
 }
@@ -61,13 +66,18 @@ impl Writer {
     /// Starts the thread. It opens the file when it is first used.
     pub(super) fn start(file: Arc<DatabaseFile>) -> io::Result<Self> {
         let (queue, messages) = mpsc::channel(MAX_BATCH);
-        let thread = WriterThread { file, connection: None, free_until: Instant::now() };
+        let thread = WriterThread { file, connection: None, free_until: Instant::now(), probed: None };
         thread::Builder::new().name("sqlite-writer".to_owned()).spawn(|| thread.run(messages))?;
         Ok(Writer { queue })
     }
 
     pub(super) async fn migrate(&self) -> Result<i64, SqliteError> {
         self.call(Message::Migrate).await
+    }
+
+    /// Checks that a commit is possible, by one that changes nothing.
+    pub(super) async fn probe(&self) -> Result<(), SqliteError> {
+        self.call(Message::Probe).await
     }
 
     /// Executes `steps` in one transaction and returns when it is durable. A caller that no longer waits when its turn comes is skipped.
@@ -113,6 +123,8 @@ struct WriterThread {
     connection: Option<Connection>,
     /// The lock stays free until then.
     free_until: Instant,
+    /// The time of the last successful probe.
+    probed: Option<Instant>,
 }
 
 impl WriterThread {
@@ -126,6 +138,7 @@ impl WriterThread {
                 match message {
                     Message::Transaction(job) => jobs.push(job),
                     Message::Migrate(reply) => drop(reply.send(self.guarded(Self::migrate))),
+                    Message::Probe(reply) => drop(reply.send(self.guarded(Self::probe))),
                     Message::Close(reply) => {
                         closed.push(reply);
                         messages.close();
@@ -177,9 +190,25 @@ impl WriterThread {
         let began = Instant::now();
         jobs.retain(|job| !job.reply.is_closed());
         let outcomes = jobs.iter().map(|job| job.execute(&connection)).collect::<Result<_, SqliteError>>()?;
-        connection.execute_script("COMMIT")?;
-        self.release(connection, began);
+        self.end(connection, began)?;
         Ok(outcomes)
+    }
+
+    /// Writes the version of the schema as it is. A disk that is full or read-only is noticed by a write alone.
+    fn probe(&mut self) -> Result<(), SqliteError> {
+        if let Some(connection) = &self.connection
+            && self.probed.is_some_and(|probed| probed.elapsed() < PROBE_INTERVAL)
+        {
+            return self.file.check_writer(connection);
+        }
+        self.file.check_space()?;
+        let connection = self.begin()?;
+        let began = Instant::now();
+        let version = schema_version(&connection)?;
+        connection.execute_script(&format!("PRAGMA user_version = {version}"))?;
+        self.end(connection, began)?;
+        self.probed = Some(Instant::now());
+        Ok(())
     }
 
     fn migrate(&mut self) -> Result<i64, SqliteError> {
@@ -197,8 +226,7 @@ impl WriterThread {
         for migration in MIGRATIONS.iter().skip(usize::try_from(version).unwrap_or(usize::MAX)) {
             connection.execute_script(migration)?;
         }
-        connection.execute_script("COMMIT")?;
-        self.release(connection, began);
+        self.end(connection, began)?;
         Ok(version)
     }
 
@@ -211,18 +239,30 @@ impl WriterThread {
     fn begin(&mut self) -> Result<Connection, SqliteError> {
         let connection = self.connect()?;
         // A transaction that takes the lock later fails if the file has changed since its first read.
-        if let Err(error) = self.file.wait_for_lock(|| connection.execute_script("BEGIN IMMEDIATE")) {
-            self.connection = Some(connection); // no transaction is open
-            return Err(error.into());
+        let begin = || connection.execute_script("BEGIN IMMEDIATE");
+        let began = self
+            .file
+            .check_writer(&connection)
+            .and_then(|()| self.file.wait_for_lock(begin).map_err(SqliteError::from));
+        match began {
+            Ok(()) => Ok(connection),
+            Err(error) => {
+                self.connection = Some(connection); // no transaction is open, and a new one would use other files
+                Err(error)
+            }
         }
-        self.file.check()?;
-        Ok(connection)
     }
 
-    /// Returns the connection after a commit, and leaves the lock free for a moment.
-    fn release(&mut self, connection: Connection, began: Instant) {
-        self.connection = Some(connection);
+    /// Commits, returns the connection, and leaves the lock free for a moment.
+    ///
+    /// # Errors
+    /// The commit failed, or a restarted server might not find it.
+    fn end(&mut self, connection: Connection, began: Instant) -> Result<(), SqliteError> {
+        connection.execute_script("COMMIT")?;
         self.free_until = Instant::now() + (began.elapsed() / FREE_SHARE).min(MAX_FREE);
+        let check = self.file.check_writer(&connection);
+        self.connection = Some(connection); // a new one would go on beside those that still use the old files
+        check
     }
 }
 

@@ -13,7 +13,7 @@ type Answer = Receiver<Result<Outcome, SqliteError>>;
 /// A writer on an empty schema, without its queue.
 fn writer(directory: &TempDir) -> WriterThread {
     let file = Arc::new(DatabaseFile::new(directory.path().join("test.db"), Duration::from_millis(50)));
-    let mut writer = WriterThread { file, connection: None, free_until: Instant::now() };
+    let mut writer = WriterThread { file, connection: None, free_until: Instant::now(), probed: None };
     assert_eq!(writer.migrate().unwrap(), 0);
     writer
 }
@@ -162,6 +162,56 @@ fn a_file_that_was_replaced_is_not_written() {
 }
 
 #[test]
+fn commits_of_a_log_that_was_deleted_are_in_the_file_and_no_later_one_is_acknowledged() {
+    let directory = directory();
+    let mut writer = writer(&directory);
+    let log = directory.path().join("test.db-wal");
+    assert!(matches!(commit(&mut writer, [create("alice")]), [Ok(Some(1))]));
+    std::fs::remove_file(&log).unwrap();
+    let [bob] = commit(&mut writer, [create("bob")]);
+    assert_eq!(code(bob), 1016);
+    assert_eq!(code(writer.probe().map(|()| None)), 1016);
+    // The file as a server that starts after a crash finds it.
+    let restarted = directory.path().join("restarted.db");
+    std::fs::copy(directory.path().join("test.db"), &restarted).unwrap();
+    let connection = Connection::open(&restarted, simpleapi_sqlite::Access::Write).unwrap();
+    let rows = connection.query("SELECT user_id FROM accounts", &mut std::iter::empty()).unwrap();
+    assert_eq!(rows, [[simpleapi_sqlite::Value::Text("alice".to_owned())]]);
+}
+
+#[test]
+fn another_file_in_place_of_the_log_or_of_its_index_is_noticed() {
+    for name in ["test.db-wal", "test.db-shm"] {
+        let directory = directory();
+        let mut writer = writer(&directory);
+        assert!(matches!(commit(&mut writer, [create("alice")]), [Ok(Some(1))]));
+        let (path, other) = (directory.path().join(name), directory.path().join("other"));
+        std::fs::write(&other, "").unwrap();
+        std::fs::rename(&other, &path).unwrap();
+        let [bob] = commit(&mut writer, [create("bob")]);
+        assert_eq!(code(bob), 1016, "{name}");
+    }
+}
+
+#[test]
+fn a_probe_writes_once_a_second_and_changes_nothing() {
+    let directory = directory();
+    let mut writer = writer(&directory);
+    let log_length = || std::fs::metadata(directory.path().join("test.db-wal")).unwrap().len();
+    let before = log_length();
+    writer.probe().unwrap();
+    let after = log_length();
+    assert!(after > before, "{before} and {after} bytes");
+    writer.probe().unwrap();
+    assert_eq!(log_length(), after);
+    assert_eq!(writer.migrate().unwrap(), MIGRATIONS.len() as i64, "the version is the same");
+    let other = writer.file.open_writer().unwrap();
+    other.execute_script("BEGIN IMMEDIATE").unwrap();
+    writer.probed = None;
+    assert_eq!(code(writer.probe().map(|()| None)), 1016, "a lock that stays");
+}
+
+#[test]
 fn a_schema_of_the_first_version_keeps_its_sessions() {
     let directory = directory();
     let old = simpleapi_sqlite::Connection::open(&directory.path().join("test.db"), simpleapi_sqlite::Access::Write);
@@ -170,7 +220,7 @@ fn a_schema_of_the_first_version_keeps_its_sessions() {
     old.execute_script("INSERT INTO sessions VALUES (x'01', 'alice', 1, 2, 1, '{\"count\":7}', 3)").unwrap();
     drop(old);
     let file = Arc::new(DatabaseFile::new(directory.path().join("test.db"), Duration::ZERO));
-    let mut writer = WriterThread { file, connection: None, free_until: Instant::now() };
+    let mut writer = WriterThread { file, connection: None, free_until: Instant::now(), probed: None };
     assert_eq!((writer.migrate().unwrap(), writer.migrate().unwrap()), (1, 2));
     let connection = writer.connect().unwrap();
     let mut args = [simpleapi_sqlite::Arg::Blob(&[1]), simpleapi_sqlite::Arg::Int(1)].into_iter();
