@@ -117,7 +117,7 @@ impl DatabaseFile {
             .map(|(path, _)| path.as_path())
             .collect();
         let Some(path) = changed.first() else { return Ok(()) };
-        // With another log at its path, other connections have gone on, and what this connection knows may be older than the file.
+        // With another log at its path, other connections may have written, and what this connection knows may be older than the file.
         if changed.len() == 1 && path.to_string_lossy().ends_with(LOG) && identity(path).is_none() {
             connection.execute_script("PRAGMA wal_checkpoint")?;
         }
