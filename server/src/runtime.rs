@@ -1,5 +1,6 @@
 //! The process around a server: its threads, its listener, its signals and its limits.
 
+use std::env;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
@@ -11,7 +12,8 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::config::Config;
+use crate::config::{Config, Database};
+use crate::transport;
 
 /// The reason why the operating system does not provide what a server needs.
 #[derive(Debug, Error)]
@@ -26,6 +28,10 @@ pub(crate) enum RuntimeError {
     TooManySockets(usize),
     #[error("cannot use the socket that `LISTEN_FDS` passes: {0}")]
     InheritedSocket(#[source] io::Error),
+    #[error(
+        "the socket that `LISTEN_FDS` passes does not listen; pass one that does, as systemd does with `ListenStream=` and without `Accept=yes`"
+    )]
+    NotListening,
     #[error("cannot handle signals: {0}")]
     Signals(#[source] io::Error),
 }
@@ -52,6 +58,9 @@ pub(crate) struct BoundListener {
 /// configured address.
 pub(crate) async fn listen(config: &Config) -> Result<BoundListener, RuntimeError> {
     if let Some(listener) = inherited_listener()? {
+        if !transport::is_listening(&listener).map_err(RuntimeError::InheritedSocket)? {
+            return Err(RuntimeError::NotListening);
+        }
         let address = listener.local_addr().map_err(RuntimeError::InheritedSocket)?;
         return Ok(BoundListener { listener, address, is_inherited: true });
     }
@@ -66,6 +75,13 @@ pub(crate) async fn listen(config: &Config) -> Result<BoundListener, RuntimeErro
 }
 
 fn inherited_listener() -> Result<Option<TcpListener>, RuntimeError> {
+    // Without the id of a process, the variables may be meant for one that has started this process.
+    if env::var_os("LISTEN_FDS").is_some() && env::var_os("LISTEN_PID").is_none_or(|pid| pid.is_empty()) {
+        tracing::warn!(
+            "ignoring `LISTEN_FDS`: `LISTEN_PID` has to be the id of this process, as service managers set it"
+        );
+        return Ok(None);
+    }
     let mut sockets = ListenFd::from_env();
     if sockets.len() > 1 {
         return Err(RuntimeError::TooManySockets(sockets.len()));
@@ -112,12 +128,66 @@ fn poll_any(signals: &mut [Signal], context: &mut Context<'_>) -> Poll<()> {
     if signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready()) { Poll::Ready(()) } else { Poll::Pending }
 }
 
-/// Raises the limit of open files to its maximum. Each connection is a file descriptor, and the usual soft limit of 1,024 is less than
-/// the default of `max_connections`.
-pub(crate) fn raise_descriptor_limit() {
+/// Raises the limit of open files to its maximum, which the usual soft limit of 1,024 is far below, and reduces `max_connections` to the
+/// connections that leave enough descriptors for the database and for files.
+pub(crate) fn fit_into_descriptor_limit(config: Config) -> Config {
+    let Some(limit) = raise_descriptor_limit() else { return config };
+    let fitting = fitting_connections(&config, limit);
+    if config.max_connections <= fitting {
+        return config;
+    }
+    tracing::warn!(
+        "`max_connections` is {fitting} instead of {}: the process may open {limit} files, and the database needs some of them; \
+        raise the limit (`LimitNOFILE=` in systemd, `ulimit -Hn` in a shell)",
+        config.max_connections
+    );
+    Config { max_connections: fitting, ..config }
+}
+
+/// Returns the limit, or `None` if there is none.
+fn raise_descriptor_limit() -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
-        tracing::debug!("cannot raise the limit of open files: {error}");
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        Ok(()) => maximum,
+        Err(error) => {
+            tracing::debug!("cannot raise the limit of open files: {error}");
+            current
+        }
+    }
+}
+
+/// Returns the number of connections for which `limit` descriptors are enough, beside those of the process and its database.
+fn fitting_connections(config: &Config, limit: u64) -> u32 {
+    /// The standard streams, the listener, the event queues of the runtime, and some files of methods.
+    const PROCESS: u64 = 24;
+    let database = u64::from(config.database_connections);
+    let database = match config.database {
+        // Each connection has the file and its log. Reads have one connection for each core, and writes one.
+        Database::Sqlite => {
+            2 * (database + 1 + std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64))
+        }
+        Database::Mongodb | Database::Mysql | Database::Postgres => database,
+    };
+    // The database rarely needs all of its connections at the same time.
+    let fitting = limit.saturating_sub(PROCESS + database).max(limit / 4).max(1);
+    u32::try_from(fitting).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_descriptors_for_the_database() {
+        let mut config = Config::default();
+        (config.database, config.database_connections) = (Database::Postgres, 10);
+        for (limit, fitting) in [(u64::MAX, u32::MAX), (65_536, 65_502), (1024, 990), (64, 30), (40, 10), (0, 1)] {
+            assert_eq!(fitting_connections(&config, limit), fitting, "{limit}");
+        }
+        config.database = Database::Sqlite;
+        assert!((512..990).contains(&fitting_connections(&config, 1024)));
+        config.database_connections = u32::MAX;
+        assert_eq!(fitting_connections(&config, 1024), 256);
     }
 }

@@ -203,3 +203,29 @@ fn a_request_without_a_path_gets_an_error_response() {
     }
     assert!(!server.log().contains("panic"));
 }
+
+#[cfg(feature = "sqlite")]
+#[tokio::test(flavor = "multi_thread")]
+async fn with_64_descriptors_connections_leave_some_for_the_database() {
+    let directory = crate::support::directory();
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", r#"ulimit -n 64; exec "$0" "$@""#]).arg(crate::support::server_binary());
+    let server = crate::support::Process::start_command(&directory, command, &[]);
+    server.wait_for_log("instead of 4096: the process may open 64 files");
+    // Those beyond the limit wait in the kernel's queue.
+    let connections: Vec<_> = (0..100).map(|_| server.connect()).collect();
+    let api = server.api();
+    let waiting = tokio::spawn(async move { api.create("alice").await });
+    drop(connections);
+    waiting.await.unwrap();
+    let api = server.api();
+    let logins = (0..10).map(|_| {
+        let api = api.clone();
+        tokio::spawn(async move { api.login("alice").await.code() })
+    });
+    for login in logins.collect::<Vec<_>>() {
+        assert_eq!(login.await.unwrap(), 0);
+    }
+    let (_, log) = server.stop();
+    assert!(!log.contains("ERROR"), "{log}");
+}

@@ -100,6 +100,39 @@ fn an_invalid_inherited_socket_is_reported() {
     assert!(text.contains("cannot use the socket that `LISTEN_FDS` passes"), "{text}");
 }
 
+/// Starts a server with this socket as descriptor 3 and these variables, which the shell evaluates, and returns its output.
+fn with_socket(socket: OwnedFd, variables: &str, options: &[&str]) -> std::process::Output {
+    let database = Database::new(Kind::ANY);
+    let script = format!(r#"export {variables}; exec "$0" "$@" 3<&0 </dev/null"#);
+    let mut command = Command::new("sh");
+    command.args(["-c", &script]).arg(server_binary()).args(database.options()).args(options);
+    command.current_dir(database.directory.path()).stdin(Stdio::from(socket)).output().unwrap()
+}
+
+#[test]
+fn an_inherited_socket_that_does_not_listen_is_refused() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let connected = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let output = with_socket(connected.into(), "LISTEN_PID=$$ LISTEN_FDS=1", &[]);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("the socket that `LISTEN_FDS` passes does not listen"), "{text}");
+}
+
+#[test]
+fn a_socket_that_is_passed_to_no_process_or_to_another_one_is_not_used() {
+    for (variables, is_reported) in [("LISTEN_FDS=1", true), ("LISTEN_FDS=1 LISTEN_PID=1", false)] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        // The port is in use, so that a server that does not use the socket ends.
+        let port = format!("--port={}", listener.local_addr().unwrap().port());
+        let output = with_socket(listener.try_clone().unwrap().into(), variables, &[&port]);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains("the address is in use"), "{text}");
+        assert_eq!(text.contains("ignoring `LISTEN_FDS`"), is_reported, "{text}");
+    }
+}
+
 #[cfg(feature = "mysql")]
 mod nginx {
     use std::time::Instant;

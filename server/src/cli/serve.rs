@@ -19,7 +19,7 @@ use crate::{Server, log};
 /// Serves the methods, and returns after a graceful shutdown.
 pub(super) fn serve(methods: Methods, config: Config) -> Result<ExitCode, CommandError> {
     let (access_log, log_thread) = log::init(&config).map_err(RuntimeError::Threads)?;
-    runtime::raise_descriptor_limit();
+    let config = runtime::fit_into_descriptor_limit(config);
     block_on(run(methods, config, access_log, log_thread.writer().clone()))??;
     Ok(ExitCode::SUCCESS)
 }

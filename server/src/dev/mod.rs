@@ -114,7 +114,7 @@ pub(crate) fn run(methods: Methods, config: Config, options: &Dev) -> ExitCode {
         }
     }
     let terminal = DevTerminal::new(writer.clone(), palette);
-    runtime::raise_descriptor_limit();
+    let config = runtime::fit_into_descriptor_limit(config);
     let exit =
         block_on(serve(methods, development, config, terminal, writer, options)).map_err(DevError::from).flatten();
     drop(log_thread);

@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use self::connection::serve_connection;
 use self::limits::ConnectionLimiter;
 use self::shutdown::Shutdown;
+pub(crate) use self::socket::is_listening;
 use self::socket::{drop_new_syns, probe_silent_clients};
 use crate::log::Repeated;
 use crate::state::AppState;

@@ -1,5 +1,6 @@
 //! Options of a server's sockets.
 
+use std::io;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
@@ -12,6 +13,17 @@ pub(super) fn probe_silent_clients(listener: &TcpListener, idle: Duration) {
     if let Err(error) = SockRef::from(listener).set_tcp_keepalive(&probes) {
         tracing::debug!("connections of clients that have vanished stay open until something is sent to them: {error}");
     }
+}
+
+/// Returns `true` if the socket accepts connections. Where the kernel does not say, every socket does.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_listening(socket: &TcpListener) -> io::Result<bool> {
+    SockRef::from(socket).is_listener()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn is_listening(_: &TcpListener) -> io::Result<bool> {
+    Ok(true)
 }
 
 /// Makes the kernel drop the SYN segments of new connections, while handshakes in progress are completed: closing the listener would
