@@ -190,6 +190,29 @@ async fn accounts_of_a_legacy_mongodb_database_are_imported() {
 }
 
 #[test]
+fn an_import_reads_its_source_from_a_file_or_the_environment() {
+    const URL: &str = "mongodb://u:very-secret@127.0.0.1:1/d?serverSelectionTimeoutMS=500";
+    let database = Database::new(Kind::ANY);
+    let path = database.directory.path().join("source");
+    std::fs::write(&path, format!("{URL}\n")).unwrap();
+    let output = |options: &[&str], variable: Option<&str>| {
+        let mut command = database.command(&[&["import"], options].concat());
+        command.envs(variable.map(|url| ("SIMPLEAPI_IMPORT_FROM", url)));
+        run(command, "")
+    };
+    let by_flag = output_text(&output(&["--from", URL], None));
+    for (options, variable) in [(&["--from_file", path.to_str().unwrap()][..], None), (&[], Some(URL))] {
+        assert_eq!(output_text(&output(options, variable)), by_flag);
+    }
+    assert!(by_flag.contains("cannot read the Python version's accounts"), "{by_flag}");
+    let missing = output(&[], None);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(output_text(&missing).contains("in a file after `--from_file`"), "{}", output_text(&missing));
+    let unreadable = output_text(&output(&["--from_file", "very-secret"], None));
+    assert!(unreadable.contains("cannot read the file") && !unreadable.contains("very-secret"), "{unreadable}");
+}
+
+#[test]
 fn an_import_from_an_unreachable_database_is_reported() {
     let database = Database::new(Kind::ANY);
     for (url, problem) in [

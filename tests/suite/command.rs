@@ -87,9 +87,19 @@ fn check_reports_the_database_and_configuration_errors() {
         "{}",
         stderr(&good)
     );
-    let missing = run(path, &["check", "--sqlite_path=no/such/folder/x.db"]);
-    assert_eq!(missing.status.code(), Some(1));
-    assert!(stderr(&missing).contains("cannot use the database sqlite in no/such/folder/x.db"), "{}", stderr(&missing));
+    for (sqlite_path, problem) in [
+        ("no/such/folder/x.db", "invalid `sqlite_path`: the directory `no/such/folder` does not exist; create it"),
+        (".", "invalid `sqlite_path`: `.` is a directory; name a file in it"),
+        (":memory:", "invalid `sqlite_path`: `:memory:` is not the path of a file"),
+        ("file::memory:?cache=shared", "invalid `sqlite_path`: `file::memory:?cache=shared` is not the path of a file"),
+    ] {
+        for command in ["check", "serve"] {
+            let refused = run(path, &[command, "--port=0", "--sqlite_path", sqlite_path]);
+            assert_eq!(refused.status.code(), Some(1), "{sqlite_path}");
+            assert!(stderr(&refused).contains(problem), "{}", stderr(&refused));
+        }
+    }
+    assert_eq!(run(path, &["check", "--sqlite_path="]).status.code(), Some(2), "no path");
     std::fs::write(path.join("text.db"), "this is not a database, by any means at all").unwrap();
     assert!(stderr(&run(path, &["check", "--sqlite-path=text.db"])).contains("text.db"));
     std::fs::write(path.join("server.conf"), "prot=1\n").unwrap();
@@ -106,15 +116,17 @@ fn demo_methods_beyond_loopback_are_a_warning() {
         format!("6 demo methods are served beyond loopback, on {address}; delete `methods/demo` before production")
     };
     for (address, expected) in [
-        ("0.0.0.0", format!("server: {}\n", warning("0.0.0.0"))),
-        ("::", format!("server: {}\n", warning("::"))),
+        ("0.0.0.0", warning("0.0.0.0")),
+        ("::", warning("::")),
         ("127.0.0.1", String::new()),
         ("::1", String::new()),
         ("::ffff:127.0.0.1", String::new()),
     ] {
         let check = run(directory().path(), &["check", "--address", address]);
-        assert!(check.status.success(), "{}", stderr(&check));
-        assert_eq!(stderr(&check), expected);
+        let text = stderr(&check);
+        assert!(check.status.success(), "{text}");
+        assert_eq!(text.is_empty(), expected.is_empty(), "{text}");
+        assert!(text.contains(&expected), "{text}");
     }
     let start = |options: &[&str]| {
         let process = Process::start(&directory(), &server_binary(), options);
@@ -125,6 +137,22 @@ fn demo_methods_beyond_loopback_are_a_warning() {
     assert!(log.contains(&warning("0.0.0.0")), "{log}");
     let log = start(&[]);
     assert!(!log.contains("demo methods"), "{log}");
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn check_warns_of_an_address_that_other_machines_reach() {
+    let [proxy, signatures] = ["list it in `trusted_proxies`", "signatures of version 1"];
+    for (options, expected) in [
+        (&["--address=0.0.0.0"][..], [true, true]),
+        (&["--address=0.0.0.0", "--trusted_proxies=10.0.0.1"], [false, true]),
+        (&["--address=127.0.0.1"], [false, false]),
+    ] {
+        let check = run(directory().path(), &[&["check"], options].concat());
+        let text = stderr(&check);
+        assert!(check.status.success(), "{text}");
+        assert_eq!([text.contains(proxy), text.contains(signatures)], expected, "{text}");
+    }
 }
 
 /// The databases of this build; the server rejects the others before it reads their keys.
@@ -185,6 +213,27 @@ fn check_reports_an_unreachable_database() {
         }
         assert!(text.contains("127.0.0.1:1") && text.contains("refused"), "{text}");
         assert!(!text.contains("very-secret"), "{text}");
+    }
+}
+
+#[test]
+fn an_unverified_connection_to_a_database_on_another_machine_is_a_warning() {
+    // 192.0.2.1 is reserved for documentation: nothing answers.
+    for (options, add) in [
+        (&["--database=mysql", "--mysql_url=mysql://u:very-secret@192.0.2.1/d"][..], "ssl-mode=VERIFY_IDENTITY"),
+        (&["--database=postgres", "--postgres_url=postgres://u:very-secret@192.0.2.1/d"], "sslmode=verify-full"),
+        (&["--database=mongodb", "--mongodb_url=mongodb://u:very-secret@192.0.2.1/d"], "tls=true"),
+        (&["--database=postgres", "--postgres_url=postgres://u:p@192.0.2.1/d?sslmode=verify-full"], ""),
+        (&["--database=mysql", "--mysql_host=127.0.0.1:1", "--mysql_user=u"], ""),
+    ] {
+        if !is_included(options) {
+            continue;
+        }
+        let output = run(directory().path(), &[&["check", "--database_timeout=1s"], options].concat());
+        let text = stderr(&output);
+        assert!(!text.contains("very-secret"), "{text}");
+        assert_eq!(text.contains("does not verify the certificate"), !add.is_empty(), "{text}");
+        assert!(text.contains(add), "{text}");
     }
 }
 

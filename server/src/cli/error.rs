@@ -6,7 +6,7 @@ use method_build::Problem;
 use thiserror::Error;
 
 use super::account::AccountError;
-use super::import::ImportError;
+use super::import::{ImportError, SourceError};
 use super::new::NewMethodError;
 use super::output::{exit_failure, exit_usage};
 use crate::config::ConfigError;
@@ -46,7 +46,10 @@ impl CommandError {
     pub(crate) fn exit(&self) -> ExitCode {
         let message = self.to_string();
         match self {
-            Self::Config(_) | Self::NewMethod(_) | Self::Start(StartError::Development) => exit_usage(&message),
+            Self::Config(_)
+            | Self::NewMethod(_)
+            | Self::Start(StartError::Development)
+            | Self::Import(ImportError::Source(SourceError::Missing)) => exit_usage(&message),
             #[cfg(not(feature = "dev"))]
             Self::NoDevelopmentMode => exit_usage(&message),
             Self::Methods(_) | Self::Start(_) | Self::Runtime(_) | Self::Account(_) | Self::Import(_) => {

@@ -1,5 +1,9 @@
 //! `server import`: creates the accounts of a Python version's database.
 
+use std::fs;
+use std::io;
+use std::path::Path;
+
 use method_sdk::code;
 use thiserror::Error;
 use tokio::sync::mpsc;
@@ -36,6 +40,12 @@ pub(crate) enum ImportError {
 /// The reason why the accounts of a Python version cannot be read.
 #[derive(Debug, Error)]
 pub(crate) enum SourceError {
+    #[error(
+        "`server import` requires {SCHEMES}, after `--from`, in a file after `--from_file`, or in `SIMPLEAPI_IMPORT_FROM`"
+    )]
+    Missing,
+    #[error("cannot read the file after `--from_file`: {0}")]
+    File(#[source] io::Error),
     #[error("`--from` requires {SCHEMES}")]
     Scheme,
     #[cfg(feature = "mongodb")]
@@ -55,6 +65,17 @@ const SCHEMES: &str = if cfg!(all(feature = "mongodb", feature = "mysql")) {
 } else {
     "a URL of MongoDB or MySQL; this build includes neither: build with `--features mongodb` or `--features mysql`"
 };
+
+/// Returns the URL in `from`, or else the one in the file at `from_file`, without a newline at its end. Errors do not contain the path,
+/// because the operator may have put the URL itself there.
+pub(super) fn source_url(from: Option<String>, from_file: Option<&Path>) -> Result<String, ImportError> {
+    let url = match (from, from_file) {
+        (Some(url), _) => url,
+        (None, Some(path)) => fs::read_to_string(path).map_err(SourceError::File)?.trim_end().to_owned(),
+        (None, None) => String::new(),
+    };
+    if url.is_empty() { Err(SourceError::Missing.into()) } else { Ok(url) }
+}
 
 /// Imports the accounts of the Python version's database at `url`, and returns a summary.
 ///

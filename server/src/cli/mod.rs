@@ -65,8 +65,9 @@ fn run(
         Command::Account(command) => {
             print(&with_accounts(config?, async |accounts| account::account(accounts, &command).await)?)
         }
-        Command::Import { from } => {
-            print(&with_accounts(config?, async |accounts| import::import(accounts, from).await)?)
+        Command::Import { from, from_file } => {
+            let url = import::source_url(from, from_file.as_deref())?;
+            print(&with_accounts(config?, async |accounts| import::import(accounts, url).await)?)
         }
         #[cfg(feature = "dev")]
         Command::Dev(options) => crate::dev::run(methods, config?, &options),

@@ -34,6 +34,9 @@ async fn run(
     let BoundListener { listener, address, is_inherited } = runtime::listen(&config).await?;
     let server = if is_inherited { server.with_inherited_listener() } else { server };
     let shutdown = runtime::shutdown_signal(move || exit_at_second_signal(&log))?;
+    if let Some(warning) = server.accounts().store().warning() {
+        tracing::warn!("{warning}");
+    }
     let database = server.accounts().store().connection().db().kind();
     if let Some(warning) = demo_warning(methods.table.iter().map(|method| method.name), address.ip()) {
         tracing::warn!("{warning}");

@@ -1,6 +1,7 @@
 //! The command line: commands, and one option for every key. The only file that names the parser behind it.
 
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
 use structopt::StructOpt;
 use structopt::clap::{App, AppSettings, Arg, ErrorKind};
@@ -12,7 +13,7 @@ use super::setting::{Setting, Settings};
 const CONFIG: &str = "config";
 const VERSION: &str = "version";
 /// The options of single commands.
-const COMMAND_OPTIONS: [&str; 3] = ["dev_restart", "dev_unsafe", "from"];
+const COMMAND_OPTIONS: [&str; 4] = ["dev_restart", "dev_unsafe", "from", "from_file"];
 
 const HELP: &str = "run `server --help` for a list";
 
@@ -53,9 +54,12 @@ pub(crate) enum Command {
     Account(Account),
     /// Imports the accounts of the Python version's database; sessions are not imported, so users log in again
     Import {
-        /// URL of the database: `mongodb://HOST/DATABASE` or `mysql://USER:PASSWORD@HOST/DATABASE`
-        #[structopt(long, value_name = "URL")]
-        from: String,
+        /// URL of the database: `mongodb://HOST/DATABASE` or `mysql://USER@HOST/DATABASE`; with a password use `--from_file`
+        #[structopt(long, value_name = "URL", conflicts_with = "from_file")]
+        from: Option<String>,
+        /// File that contains the URL; without both options, the environment variable `SIMPLEAPI_IMPORT_FROM` is the URL
+        #[structopt(long = "from_file", value_name = "PATH")]
+        from_file: Option<PathBuf>,
     },
 }
 

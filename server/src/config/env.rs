@@ -12,6 +12,8 @@ use super::setting::{InvalidSetting, Setting, SettingError, Settings};
 const PREFIX: &str = "SIMPLEAPI_";
 /// After the prefix: the variable that names the configuration file.
 const CONFIG: &str = "CONFIG";
+/// After the prefix: the URL of the database that `server import` reads.
+const IMPORT_FROM: &str = "IMPORT_FROM";
 /// After the prefix: the prefix of variables that configure tests.
 const TEST: &str = "TEST_";
 /// After the prefix: a variable of the application's build script.
@@ -23,6 +25,8 @@ const FILE: &str = "_FILE";
 pub(super) struct EnvSource {
     /// The configuration file to read instead of `server.conf`.
     pub(super) config: Option<OsString>,
+    /// The URL of the database that `server import` reads.
+    pub(super) import_from: Option<OsString>,
     pub(super) settings: Settings,
     pub(super) warnings: Vec<String>,
 }
@@ -37,6 +41,7 @@ pub(super) fn read(environment: impl IntoIterator<Item = (OsString, OsString)>, 
         })
         .collect();
     let config = variables.remove(CONFIG);
+    let import_from = variables.remove(IMPORT_FROM);
     let mut settings = Settings::new();
     let mut warnings = Vec::new();
     for (name, value) in &variables {
@@ -56,7 +61,7 @@ pub(super) fn read(environment: impl IntoIterator<Item = (OsString, OsString)>, 
             Err(error) => Err(InvalidSetting { origin, error }),
         });
     }
-    EnvSource { config, settings, warnings }
+    EnvSource { config, import_from, settings, warnings }
 }
 
 fn utf8(value: &OsStr) -> Result<String, SettingError> {

@@ -74,8 +74,12 @@ pub(crate) fn parse(
     let settings = file.settings.into_iter().chain(environment.settings).chain(args.settings);
     let errors: Vec<_> =
         settings.filter_map(|setting| setting.and_then(|setting| setting.apply(&mut config)).err()).collect();
+    let mut command = args.command;
+    if let Command::Import { from: from @ None, from_file: None } = &mut command {
+        *from = environment.import_from.and_then(|url| url.into_string().ok());
+    }
     Ok(Cli {
-        command: args.command,
+        command,
         config: if errors.is_empty() { Ok(config) } else { Err(ConfigError(errors)) },
         warnings: file.warnings.into_iter().chain(environment.warnings).collect(),
     })

@@ -55,6 +55,11 @@ pub(crate) trait Store: Send + Sync {
     /// Returns the kind, name and address of the database for the log, without a password.
     fn describe(&self) -> &str;
 
+    /// Returns a warning if anyone on the way to the database can read and change what is sent.
+    fn warning(&self) -> Option<&str> {
+        None
+    }
+
     /// Brings the schema up to date. Every other call does so first, until it has succeeded once.
     async fn migrate(&self) -> Result<()>;
 

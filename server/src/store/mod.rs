@@ -5,6 +5,8 @@ mod guard;
 mod interface;
 #[cfg(feature = "mongodb")]
 pub(crate) mod mongodb;
+#[cfg(any(feature = "mongodb", feature = "mysql", feature = "postgres", test))]
+mod remote;
 pub(crate) mod retry;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod sql;

@@ -11,12 +11,13 @@ use method_sdk::{DatabaseHandle, Result};
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, Document, doc};
 use mongodb::error::{Error, ErrorKind, WriteFailure};
-use mongodb::options::{ClientOptions, ServerAddress};
+use mongodb::options::{ClientOptions, ServerAddress, Tls};
 use mongodb::{Client, Collection, Database, IndexModel};
 
 use super::error::{SchemaError, StoreError};
 use super::guard::{DatabaseGuard, connect_timeout};
 use super::interface::{AccountRow, EXPIRED_BATCH, NewSession, SIGNATURE_VERSION, SessionHash, SessionRow, Store};
+use super::remote::unverified_warning;
 use crate::config::Config;
 
 /// The version of the schema that this server creates. The database's version is in the document `_id: "schema"` of the collection
@@ -36,6 +37,7 @@ struct MongoStore {
     client: Client,
     connection: DatabaseHandle,
     description: String,
+    warning: Option<String>,
     guard: DatabaseGuard,
 }
 
@@ -55,6 +57,12 @@ pub(super) async fn open(config: &Config) -> Result<Box<dyn Store>, StoreError> 
     options.heartbeat_freq.get_or_insert(Duration::from_secs(1));
     let hosts = options.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     let name = options.default_database.clone().unwrap_or_else(|| config.mongodb_database.clone());
+    let description = format!("mongodb {name} at {hosts}");
+    let is_verified = matches!(&options.tls, Some(Tls::Enabled(tls)) if tls.allow_invalid_certificates != Some(true));
+    let warning = options.hosts.iter().find_map(|address| {
+        let ServerAddress::Tcp { host, .. } = address else { return None };
+        unverified_warning(&description, host, is_verified, "`?tls=true&tlsCAFile=PEM_FILE` to `mongodb_url`")
+    });
     let client = Client::with_options(options).map_err(|error| invalid_url(&error))?;
     let database: Database = client.database(&name);
     Ok(Box::new(MongoStore {
@@ -63,7 +71,8 @@ pub(super) async fn open(config: &Config) -> Result<Box<dyn Store>, StoreError> 
         schema: database.collection("simpleapi_schema"),
         client,
         connection: DatabaseHandle::new(method_sdk::Database::Mongodb(database)),
-        description: format!("mongodb {name} at {hosts}"),
+        description,
+        warning,
         guard: DatabaseGuard::new(config),
     }))
 }
@@ -176,6 +185,10 @@ impl Store for MongoStore {
 
     fn describe(&self) -> &str {
         &self.description
+    }
+
+    fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
     }
 
     async fn migrate(&self) -> Result<()> {

@@ -30,13 +30,20 @@ struct SqlStore<E: Executor> {
     executor: E,
     connection: DatabaseHandle,
     description: String,
+    warning: Option<String>,
     guard: DatabaseGuard,
 }
 
 impl<E: Executor> SqlStore<E> {
     /// Creates a store; `database` is for methods.
     fn new(config: &Config, description: String, database: Database, executor: E) -> Self {
-        SqlStore { executor, connection: DatabaseHandle::new(database), description, guard: DatabaseGuard::new(config) }
+        let (connection, guard) = (DatabaseHandle::new(database), DatabaseGuard::new(config));
+        SqlStore { executor, connection, description, warning: None, guard }
+    }
+
+    #[cfg(any(feature = "mysql", feature = "postgres"))]
+    fn with_warning(self, warning: Option<String>) -> Self {
+        SqlStore { warning, ..self }
     }
 
     /// Executes one statement and returns the number of rows affected.
@@ -73,6 +80,10 @@ impl<E: Executor> Store for SqlStore<E> {
 
     fn describe(&self) -> &str {
         &self.description
+    }
+
+    fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
     }
 
     async fn migrate(&self) -> Result<()> {

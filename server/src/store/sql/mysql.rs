@@ -2,7 +2,7 @@
 
 use sqlx::MySql;
 use sqlx::error::DatabaseError;
-use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlPool};
+use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlPool, MySqlSslMode};
 
 use super::SqlStore;
 use super::dialect::{Dialect, execution};
@@ -12,6 +12,7 @@ use super::statement::Statements;
 use crate::config::{Config, Database};
 use crate::store::error::StoreError;
 use crate::store::interface::Store;
+use crate::store::remote::unverified_warning;
 
 pub(in crate::store) fn open(config: &Config) -> Result<Box<dyn Store>, StoreError> {
     let mut options = match (&config.mysql_url, &config.mysql_user) {
@@ -36,9 +37,13 @@ pub(in crate::store) fn open(config: &Config) -> Result<Box<dyn Store>, StoreErr
     }
     let database = options.get_database().unwrap_or_default();
     let description = format!("mysql {database} at {}:{}", options.get_host(), options.get_port());
+    let is_verified = options.get_socket().is_some()
+        || matches!(options.get_ssl_mode(), MySqlSslMode::VerifyCa | MySqlSslMode::VerifyIdentity);
+    let add = "`?ssl-mode=VERIFY_IDENTITY&ssl-ca=PEM_FILE` to `mysql_url`";
+    let warning = unverified_warning(&description, options.get_host(), is_verified, add);
     let pool = ConnectionPool::<MySql>::new(config, options);
     let database = MySql::handle(pool.inner().clone());
-    Ok(Box::new(SqlStore::new(config, description, database, PoolExecutor::new(pool))))
+    Ok(Box::new(SqlStore::new(config, description, database, PoolExecutor::new(pool)).with_warning(warning)))
 }
 
 /// Splits `localhost`, `localhost:3306`, `::1` or `[::1]:3306`.

@@ -2,7 +2,7 @@
 
 use sqlx::Postgres;
 use sqlx::error::DatabaseError;
-use sqlx::postgres::{PgConnectOptions, PgPool};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgSslMode};
 
 use super::SqlStore;
 use super::dialect::{Dialect, execution};
@@ -12,6 +12,7 @@ use super::statement::Statements;
 use crate::config::{Config, Database};
 use crate::store::error::StoreError;
 use crate::store::interface::Store;
+use crate::store::remote::unverified_warning;
 
 pub(in crate::store) fn open(config: &Config) -> Result<Box<dyn Store>, StoreError> {
     let url = config.postgres_url.as_ref().ok_or(StoreError::MissingKey {
@@ -25,9 +26,13 @@ pub(in crate::store) fn open(config: &Config) -> Result<Box<dyn Store>, StoreErr
     let options = options.application_name("simpleapi");
     let database = options.get_database().unwrap_or(options.get_username());
     let description = format!("postgres {database} at {}:{}", options.get_host(), options.get_port());
+    let is_verified =
+        options.get_socket().is_some() || matches!(options.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull);
+    let add = "`?sslmode=verify-full&sslrootcert=PEM_FILE` to `postgres_url`";
+    let warning = unverified_warning(&description, options.get_host(), is_verified, add);
     let pool = ConnectionPool::<Postgres>::new(config, options);
     let database = Postgres::handle(pool.inner().clone());
-    Ok(Box::new(SqlStore::new(config, description, database, PoolExecutor::new(pool))))
+    Ok(Box::new(SqlStore::new(config, description, database, PoolExecutor::new(pool)).with_warning(warning)))
 }
 
 impl Dialect for Postgres {

@@ -7,6 +7,7 @@ mod schema;
 mod values;
 mod writer;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use method_sdk::{Database, Result};
@@ -34,6 +35,7 @@ struct SqliteExecutor {
 }
 
 pub(in crate::store) fn open(config: &Config) -> Result<Box<dyn Store>, StoreError> {
+    check_path(&config.sqlite_path).map_err(|problem| StoreError::InvalidKey { key: "sqlite_path", problem })?;
     let description = format!("sqlite in {}", config.sqlite_path.display());
     let file = Arc::new(DatabaseFile::new(config.sqlite_path.clone(), connect_timeout(config)));
     let writer = Writer::start(file.clone())
@@ -42,6 +44,26 @@ pub(in crate::store) fn open(config: &Config) -> Result<Box<dyn Store>, StoreErr
     let database = Database::Sqlite(pool.clone());
     let executor = SqliteExecutor { readers: Arc::new(Readers::new(file)), writer, pool };
     Ok(Box::new(SqlStore::new(config, description, database, executor)))
+}
+
+/// Checks that `path` can be the path of a file. The error is the problem with it.
+fn check_path(path: &Path) -> Result<(), String> {
+    let text = path.to_string_lossy();
+    // SQLite gives names of these forms a meaning of their own.
+    if text.is_empty() || text.starts_with(':') || text.starts_with("file:") {
+        return Err(format!(
+            "`{text}` is not the path of a file; a database in memory, which each connection would have for itself, is not supported"
+        ));
+    }
+    if path.is_dir() {
+        return Err(format!("`{text}` is a directory; name a file in it"));
+    }
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => {
+            Err(format!("the directory `{}` does not exist; create it", parent.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Creates the pool of the methods, which connects on demand.
