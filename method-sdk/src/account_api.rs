@@ -1,5 +1,6 @@
 //! The accounts and sessions of the server, as a handler uses them.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 
 use crate::{DatabaseHandle, Result};
@@ -34,14 +35,20 @@ pub trait AccountApi: Send + Sync {
     /// Returns the database of the accounts and sessions.
     fn connection(&self) -> &DatabaseHandle;
 
-    /// Creates an account and a session for it.
-    fn create<'a>(&'a self, user_id: &'a str, password: &'a str) -> BoxFuture<'a, Result<SessionRecord>>;
+    /// Creates an account and a session for it. `client` is the address that the request came from.
+    fn create<'a>(
+        &'a self,
+        user_id: &'a str,
+        password: &'a str,
+        client: IpAddr,
+    ) -> BoxFuture<'a, Result<SessionRecord>>;
 
     /// Verifies a password and creates a session. `replaces` is the ID of a session of the same user that came with the request; it ends.
     fn login<'a>(
         &'a self,
         user_id: &'a str,
         password: &'a str,
+        client: IpAddr,
         replaces: Option<&'a str>,
     ) -> BoxFuture<'a, Result<SessionRecord>>;
 
@@ -50,6 +57,7 @@ pub trait AccountApi: Send + Sync {
         &'a self,
         user_id: &'a str,
         password: &'a str,
+        client: IpAddr,
         new_password: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Option<SessionRecord>>>;
 

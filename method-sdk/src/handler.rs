@@ -108,7 +108,7 @@ impl Handler {
     /// - 1010 (Invalid user ID): the user id is empty, longer than 255 bytes, or contains control characters.
     /// - 1019 (Invalid parameters): the password is not 1 to 1,024 bytes long.
     pub async fn create_account(&mut self, user_id: &str, password: &str) -> Result<SessionInfo> {
-        let record = self.accounts.0.create(user_id, password).await?;
+        let record = self.accounts.0.create(user_id, password, self.request.peer()).await?;
         Ok(self.enter_session(record))
     }
 
@@ -116,12 +116,12 @@ impl Handler {
     /// deleted.
     ///
     /// # Errors
-    /// Returns error 1005 (Invalid user ID or password) if the account does not exist or the password is wrong; the client cannot tell
-    /// which.
+    /// - 1005 (Invalid user ID or password): the account does not exist or the password is wrong; the client cannot tell which.
+    /// - 1013 (Too many requests): too many logins of this client, or to this account, have failed; the password has not been verified.
     pub async fn login(&mut self, user_id: &str, password: &str) -> Result<SessionInfo> {
         let replaced = self.session().filter(|session| session.user_id == user_id);
         let replaced_id = replaced.map(|session| session.session_id.as_str());
-        let record = self.accounts.0.login(user_id, password, replaced_id).await?;
+        let record = self.accounts.0.login(user_id, password, self.request.peer(), replaced_id).await?;
         Ok(self.enter_session(record))
     }
 
@@ -132,6 +132,7 @@ impl Handler {
     ///
     /// # Errors
     /// - 1005 (Invalid user ID or password): the account does not exist, or the password is wrong.
+    /// - 1013 (Too many requests): as for [`login`](Handler::login).
     /// - 1019 (Invalid parameters): the new password is not 1 to 1,024 bytes long.
     pub async fn change_password(
         &mut self,
@@ -139,7 +140,7 @@ impl Handler {
         password: &str,
         new_password: Option<&str>,
     ) -> Result<Option<SessionInfo>> {
-        let record = self.accounts.0.update(user_id, password, new_password).await?;
+        let record = self.accounts.0.update(user_id, password, self.request.peer(), new_password).await?;
         Ok(record.map(|record| self.enter_session(record)))
     }
 

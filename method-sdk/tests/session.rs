@@ -1,5 +1,6 @@
 //! The state of a session under concurrent requests.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -19,11 +20,17 @@ impl AccountApi for ContendedAccounts {
         unreachable!("a session's state needs no other database access")
     }
 
-    fn create<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<SessionRecord>> {
+    fn create<'a>(&'a self, _: &'a str, _: &'a str, _: IpAddr) -> BoxFuture<'a, Result<SessionRecord>> {
         unreachable!()
     }
 
-    fn login<'a>(&'a self, _: &'a str, _: &'a str, _: Option<&'a str>) -> BoxFuture<'a, Result<SessionRecord>> {
+    fn login<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: IpAddr,
+        _: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<SessionRecord>> {
         unreachable!()
     }
 
@@ -31,6 +38,7 @@ impl AccountApi for ContendedAccounts {
         &'a self,
         _: &'a str,
         _: &'a str,
+        _: IpAddr,
         _: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Option<SessionRecord>>> {
         unreachable!()

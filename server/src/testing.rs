@@ -87,8 +87,9 @@ impl App {
     /// Panics if the user id is invalid or the account has another password.
     pub async fn login(&self, user_id: &str) -> Client<'_> {
         let accounts = self.server.accounts().clone();
-        let record = match accounts.login(user_id, "password", None).await {
-            Err(_) => accounts.create(user_id, "password").await,
+        let client = Ipv4Addr::LOCALHOST.into();
+        let record = match accounts.login(user_id, "password", client, None).await {
+            Err(_) => accounts.create(user_id, "password", client).await,
             record => record,
         };
         Client { app: self, session: Session::new(record.expect("the account is this test's"), accounts) }

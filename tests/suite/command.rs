@@ -265,7 +265,7 @@ fn a_database_of_a_newer_server_is_not_changed() {
     });
     let refused = run(directory.path(), &["check"]);
     assert!(
-        stderr(&refused).contains("its schema has version 99, but this server supports versions up to 2"),
+        stderr(&refused).contains("its schema has version 99, but this server supports versions up to 3"),
         "{}",
         stderr(&refused)
     );

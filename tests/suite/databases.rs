@@ -305,7 +305,7 @@ impl Database {
     pub(crate) async fn repair_schema_version(&self) {
         match self.kind {
             #[cfg(feature = "mongodb")]
-            Kind::Mongodb => self.set_schema_version(1_i64.into()).await,
+            Kind::Mongodb => self.set_schema_version(2_i64.into()).await,
             #[cfg(feature = "mysql")]
             Kind::Mysql => self.execute("DROP VIEW simpleapi_schema; RENAME TABLE renamed TO simpleapi_schema").await,
             #[cfg(feature = "postgres")]
@@ -313,7 +313,7 @@ impl Database {
                 self.execute("DROP VIEW simpleapi_schema; ALTER TABLE renamed RENAME TO simpleapi_schema").await;
             }
             #[cfg(feature = "sqlite")]
-            Kind::Sqlite => self.execute("PRAGMA user_version = 2").await,
+            Kind::Sqlite => self.execute("PRAGMA user_version = 3").await,
         }
     }
 

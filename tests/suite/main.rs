@@ -14,6 +14,7 @@ mod database_outages;
 mod databases;
 mod endpoints;
 mod graceful_shutdown;
+
 mod http;
 mod http2;
 mod limits;
@@ -22,6 +23,7 @@ mod log;
 #[cfg(feature = "sqlite")]
 mod methods;
 mod multi_instance;
+mod process;
 mod reverse_proxy;
 mod round_trips;
 mod server;
@@ -29,4 +31,5 @@ mod streams;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "the toolchain tests use more of it")]
 mod support;
+mod throttling;
 mod wire_compat;

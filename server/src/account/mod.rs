@@ -1,14 +1,17 @@
 //! The rules of accounts and sessions, the same for every store.
 
 pub(crate) mod password;
+mod throttle;
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use method_sdk::host::{self, BoxFuture, SessionRecord, StateRecord};
 use method_sdk::{DatabaseHandle, Error, Result, code};
 use sha2::{Digest, Sha256};
 
-use crate::account::password::{MAX_PASSWORD_BYTES, Passwords, is_legacy_hash};
+use crate::account::password::{MAX_PASSWORD_BYTES, Passwords, QueuedCall, is_legacy_hash, is_valid_length};
+use crate::client_key::ClientKey;
 use crate::store::retry::{Attempt, retry};
 use crate::store::{NewSession, SessionHash, SessionRow, Store};
 
@@ -17,6 +20,12 @@ const MAX_USER_ID_BYTES: usize = 255;
 
 /// The number of random bytes in a session id, which is their lowercase hex.
 const SESSION_ID_BYTES: usize = 32;
+
+/// The client of the commands, which run on the server's machine.
+const OPERATOR: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// The longest part of an attempted user id in the log, in bytes.
+const MAX_LOGGED_USER_ID_BYTES: usize = 256;
 
 /// The accounts and sessions of a server.
 pub(crate) struct AccountService {
@@ -65,7 +74,7 @@ impl AccountService {
 
     /// Creates an account without a session.
     pub(crate) async fn create_without_session(&self, user_id: &str, password: &str) -> Result<()> {
-        let password_hash = self.hash_for(user_id, password).await?;
+        let password_hash = self.hash_for(user_id, password, OPERATOR).await?;
         if !self.store.create_account(user_id, &password_hash, now(), None).await? {
             return Err(code::USER_ID_TAKEN.into());
         }
@@ -88,7 +97,7 @@ impl AccountService {
     /// # Errors
     /// Returns error 1016 if other changes of the same password repeatedly come first.
     pub(crate) async fn set_password(&self, user_id: &str, password: &str) -> Result<bool> {
-        let new_hash = &*self.hash_for(user_id, password).await?;
+        let new_hash = &*self.hash_for(user_id, password, OPERATOR).await?;
         retry(|| async move {
             let Some(old_hash) = self.store.password_hash(user_id).await? else { return Ok(Attempt::Finished(false)) };
             if self.store.change_password(user_id, &old_hash, new_hash, None).await? {
@@ -99,26 +108,57 @@ impl AccountService {
         .await
     }
 
-    async fn hash_for(&self, user_id: &str, new_password: &str) -> Result<String> {
+    async fn hash_for(&self, user_id: &str, new_password: &str, client: IpAddr) -> Result<String> {
         if !is_user_id(user_id) {
             return Err(code::INVALID_USER_ID.into());
         }
         check_new_password(new_password, "/password")?;
-        self.passwords.hash(new_password).await
+        let call = self.passwords.queue(ClientKey::new(client))?;
+        self.passwords.hash(&call, new_password).await
     }
 
-    async fn rehash(&self, user_id: &str, password: &str, old_hash: &str) -> Result<()> {
-        let new_hash = self.passwords.hash(password).await?;
+    async fn rehash(&self, call: &QueuedCall, user_id: &str, password: &str, old_hash: &str) -> Result<()> {
+        let new_hash = self.passwords.hash(call, password).await?;
         self.store.rehash(user_id, old_hash, &new_hash).await
     }
 
-    /// Verifies a password. Returns the account's hash, and whether it needs a rehash. Runs argon2 once, for unknown users too.
-    async fn verify_password(&self, user_id: &str, password: &str) -> Result<(String, bool)> {
-        let stored_hash = if is_user_id(user_id) { self.store.password_hash(user_id).await? } else { None };
-        let check = self.passwords.verify(user_id, password, stored_hash.as_deref()).await?;
+    /// Verifies a password, unless too many attempts of the client or at the account have failed. Returns the account's hash, and whether it
+    /// needs a rehash.
+    ///
+    /// # Errors
+    /// - 1005 (Invalid user ID or password): there is no such account, or the password is wrong.
+    /// - 1013 (Too many requests): too many attempts have failed. The password has not been verified.
+    /// - 1016 (Service unavailable): too many calls are waiting.
+    async fn verify_password(
+        &self,
+        call: &QueuedCall,
+        user_id: &str,
+        password: &str,
+        client: ClientKey,
+    ) -> Result<(String, bool)> {
+        let counters = throttle::counters(user_id, client);
+        // Counted before it is verified: of attempts at the same time no more pass than one after the other.
+        if let Some(retry_at) = self.store.count_attempt(&counters, now()).await? {
+            let wait = u64::try_from(retry_at.saturating_sub(now())).unwrap_or_default().max(1);
+            let error = Error::from(code::TOO_MANY_REQUESTS).with_retry_after(Duration::from_secs(wait));
+            return Err(error.with_source(format!("too many failed logins as {}", sanitize(user_id))));
+        }
+        let verified = self.check_password(call, user_id, password).await;
+        match &verified {
+            Err(error) if error.code() == code::INVALID_CREDENTIALS.number => {}
+            other => self.store.end_attempt(&counters, other.is_ok()).await?,
+        }
+        verified
+    }
+
+    /// Verifies a password. Every user id costs the same work, those of no account too.
+    async fn check_password(&self, call: &QueuedCall, user_id: &str, password: &str) -> Result<(String, bool)> {
+        let is_user_id = is_user_id(user_id);
+        let stored_hash = self.store.password_hash(if is_user_id { user_id } else { "" }).await?.filter(|_| is_user_id);
+        let check = self.passwords.verify(call, user_id, password, stored_hash.as_deref()).await?;
         match stored_hash {
             Some(hash) if check.is_valid => Ok((hash, check.needs_rehash)),
-            _ => Err(code::INVALID_CREDENTIALS.into()),
+            _ => Err(wrong_password(user_id)),
         }
     }
 
@@ -139,9 +179,14 @@ impl host::AccountApi for AccountService {
         self.store.connection()
     }
 
-    fn create<'a>(&'a self, user_id: &'a str, password: &'a str) -> BoxFuture<'a, Result<SessionRecord>> {
+    fn create<'a>(
+        &'a self,
+        user_id: &'a str,
+        password: &'a str,
+        client: IpAddr,
+    ) -> BoxFuture<'a, Result<SessionRecord>> {
         Box::pin(async move {
-            let password_hash = self.hash_for(user_id, password).await?;
+            let password_hash = self.hash_for(user_id, password, client).await?;
             let record = self.new_session(user_id)?;
             if !self.store.create_account(user_id, &password_hash, now(), Some(&to_store(&record))).await? {
                 return Err(code::USER_ID_TAKEN.into());
@@ -154,16 +199,19 @@ impl host::AccountApi for AccountService {
         &'a self,
         user_id: &'a str,
         password: &'a str,
+        client: IpAddr,
         replaces: Option<&'a str>,
     ) -> BoxFuture<'a, Result<SessionRecord>> {
         Box::pin(async move {
-            let (password_hash, needs_rehash) = self.verify_password(user_id, password).await?;
+            let client = ClientKey::new(client);
+            let call = self.passwords.queue(client)?;
+            let (password_hash, needs_rehash) = self.verify_password(&call, user_id, password, client).await?;
             let record = self.new_session(user_id)?;
             let replaced = replaces.map(hash_session_id);
             if !self.store.open_session(&password_hash, &to_store(&record), replaced.as_ref()).await? {
-                return Err(code::INVALID_CREDENTIALS.into());
+                return Err(wrong_password(user_id));
             }
-            if needs_rehash && let Err(error) = self.rehash(user_id, password, &password_hash).await {
+            if needs_rehash && let Err(error) = self.rehash(&call, user_id, password, &password_hash).await {
                 tracing::warn!(
                     user = user_id,
                     "cannot renew an outdated password hash, but the login succeeds: {error}"
@@ -177,18 +225,21 @@ impl host::AccountApi for AccountService {
         &'a self,
         user_id: &'a str,
         password: &'a str,
+        client: IpAddr,
         new_password: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Option<SessionRecord>>> {
         Box::pin(async move {
             if let Some(new_password) = new_password {
                 check_new_password(new_password, "/new_password")?;
             }
-            let (old_hash, _) = self.verify_password(user_id, password).await?;
+            let client = ClientKey::new(client);
+            let call = self.passwords.queue(client)?;
+            let (old_hash, _) = self.verify_password(&call, user_id, password, client).await?;
             let Some(new_password) = new_password else { return Ok(None) };
-            let new_hash = self.passwords.hash(new_password).await?;
+            let new_hash = self.passwords.hash(&call, new_password).await?;
             let record = self.new_session(user_id)?;
             if !self.store.change_password(user_id, &old_hash, &new_hash, Some(&to_store(&record))).await? {
-                return Err(code::INVALID_CREDENTIALS.into());
+                return Err(wrong_password(user_id));
             }
             Ok(Some(record))
         })
@@ -225,8 +276,18 @@ fn is_user_id(user_id: &str) -> bool {
     (1..=MAX_USER_ID_BYTES).contains(&user_id.len()) && !user_id.chars().any(char::is_control)
 }
 
+/// Returns error 1005. The log has the user id, which may be any text.
+fn wrong_password(user_id: &str) -> Error {
+    Error::from(code::INVALID_CREDENTIALS).with_source(format!("failed login as {}", sanitize(user_id)))
+}
+
+/// Returns a user id for the log: shortened, quoted and without control characters.
+fn sanitize(user_id: &str) -> String {
+    format!("{:?}", &user_id[..user_id.floor_char_boundary(MAX_LOGGED_USER_ID_BYTES)])
+}
+
 fn check_new_password(password: &str, path: &str) -> Result<()> {
-    if (1..=MAX_PASSWORD_BYTES).contains(&password.len()) {
+    if is_valid_length(password) {
         return Ok(());
     }
     let message = format!("expected 1 to {MAX_PASSWORD_BYTES} bytes, not {}", password.len());

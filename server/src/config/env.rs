@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::Path;
 
+use super::file::is_readable_by_others;
 use super::keys::{KEYS, names, suggest};
 use super::parse::sanitize;
 use super::setting::{InvalidSetting, Setting, SettingError, Settings};
@@ -52,7 +53,15 @@ pub(super) fn read(environment: impl IntoIterator<Item = (OsString, OsString)>, 
         };
         let value = match is_file {
             true if variables.contains_key(capitals) => Err(SettingError::SetTwice(format!("{PREFIX}{capitals}"))),
-            true => read_file(&directory.join(value)),
+            true => {
+                let path = directory.join(value);
+                if key.is_secret && is_readable_by_others(&path) {
+                    warnings.push(format!(
+                        "every user of this machine can read the file that `{PREFIX}{name}` names; run `chmod 600` on it"
+                    ));
+                }
+                read_file(&path)
+            }
             false => utf8(value),
         };
         let origin = format!("{PREFIX}{name}");

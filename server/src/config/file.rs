@@ -53,6 +53,11 @@ fn load(path: &Path) -> io::Result<(Vec<u8>, u32)> {
     Ok((bytes, file.metadata()?.permissions().mode()))
 }
 
+/// Returns `true` if every user of the machine can read the file.
+pub(crate) fn is_readable_by_others(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & READABLE_BY_OTHERS != 0)
+}
+
 /// Parses `bytes` line by line.
 fn settings(name: &str, bytes: &[u8]) -> Settings {
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);

@@ -95,9 +95,9 @@ keys! {
     /// PostgreSQL: connection URL
     postgres_url: Option<Secret> = "", POSTGRES_URL;
     /// Maximum number of connections from this server to the database
-    database_connections: u32 = "10", COUNT;
+    database_connections: u32 = "10", POOL_SIZE;
     /// Time limit for the database, connecting included; a call that exceeds it returns error 1016
-    database_timeout: Duration = "5s", TIMEOUT;
+    database_timeout: Duration = "5s", SHORT_TIMEOUT;
     /// Lifetime of a session, from its creation
     session_ttl: Duration = "24h", TIMEOUT;
     /// Maximum size of a request body, in bytes

@@ -16,6 +16,8 @@ use super::types::{Database, LogFormat, LogLevel, Secret};
 /// A hundred years: far below the duration at which adding to an instant overflows.
 const MAX_DURATION: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
+const MAX_SHORT_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+
 /// 1 GiB: a body is held in memory.
 const MAX_BODY_BYTES: u64 = 1 << 30;
 
@@ -78,6 +80,8 @@ pub(super) const REMOTE_PORT: ValueParser<u16> = public("PORT", |text| number(te
 pub(super) const COUNT: ValueParser<u32> = public("NUMBER", |text| number(text, 1..=u32::MAX));
 pub(super) const TEXT: ValueParser<String> = public("TEXT", non_empty);
 pub(super) const OPTIONAL_TEXT: ValueParser<Option<String>> = public("TEXT", |text| Ok(optional(text)));
+/// A number of connections to a database.
+pub(super) const POOL_SIZE: ValueParser<u32> = public("NUMBER", |text| number(text, 1..=10_000));
 pub(super) const PATH: ValueParser<PathBuf> = public("PATH", |text| non_empty(text).map(PathBuf::from));
 pub(super) const SECRET: ValueParser<Option<Secret>> = secret("TEXT", |text| Ok(optional(text)));
 pub(super) const MONGODB_URL: ValueParser<Option<Secret>> =
@@ -90,6 +94,8 @@ pub(super) const SIZE: ValueParser<usize> = public("SIZE", size);
 pub(super) const DELAY: ValueParser<Duration> = public("DURATION", duration);
 /// A duration of at least a second.
 pub(super) const TIMEOUT: ValueParser<Duration> = public("DURATION", timeout);
+/// A duration from a second to an hour: SQLite and the drivers count it in milliseconds of 32 bits.
+pub(super) const SHORT_TIMEOUT: ValueParser<Duration> = public("DURATION", short_timeout);
 /// A duration, or 0 for none.
 pub(super) const LIMIT: ValueParser<Option<Duration>> = public("DURATION", limit);
 pub(super) const NETWORKS: ValueParser<Vec<IpNet>> = public("NETWORKS", |text| list(text, network));
@@ -169,6 +175,11 @@ fn limit(text: &str) -> Result<Option<Duration>, ValueError> {
 
 fn timeout(text: &str) -> Result<Duration, ValueError> {
     limit(text)?.ok_or_else(|| ValueError::TooShort(sanitize(text)))
+}
+
+fn short_timeout(text: &str) -> Result<Duration, ValueError> {
+    let limit = timeout(text)?;
+    if limit <= MAX_SHORT_TIMEOUT { Ok(limit) } else { Err(invalid(text, "a duration from `1s` to `1h`")) }
 }
 
 /// Parses comma-separated entries; an empty text is an empty list.

@@ -303,9 +303,11 @@ fn numbers_and_sizes_have_bounds() {
         let expected = format!("`{text}` is not a size; write `64k`, `1m` or plain bytes, from 1 to `1024m`");
         assert_eq!(value_error("max_body", text), expected);
     }
-    for key in ["database_connections", "max_connections", "max_connections_per_address"] {
+    for key in ["max_connections", "max_connections_per_address"] {
         assert_eq!(value_error(key, "0"), "`0` is not a number from 1 to 4294967295");
     }
+    assert_eq!(value_error("database_connections", "0"), "`0` is not a number from 1 to 10000");
+    assert_eq!(value_error("database_timeout", "800h"), "`800h` is not a duration from `1s` to `1h`");
     assert_eq!(value_error("mongodb_port", "0"), "`0` is not a number from 1 to 65535");
     assert_eq!(value_error("mysql_host", ""), "the value must not be empty");
     assert_eq!(value_error("address", "localhost"), "`localhost` is not an IP address such as `127.0.0.1` or `::1`");
@@ -415,4 +417,63 @@ fn huge_values_are_accepted_and_shortened_in_messages() {
 #[test]
 fn control_characters_are_escaped_in_messages() {
     assert_eq!(value_error("port", "\u{1b}[2J\n"), "`\\u{1b}[2J\\n` is not a number from 0 to 65535");
+}
+
+/// Values at the ends of numbers, durations and sizes, and beyond them.
+const EXTREMES: [&str; 16] = [
+    "0",
+    "1",
+    "-1",
+    "",
+    "1s",
+    "1h",
+    "800h",
+    "876000h",
+    "10000000000s",
+    "65535",
+    "4294967295",
+    "9223372036854775807",
+    "18446744073709551615",
+    "99999999999999999999",
+    "1024m",
+    "1000g",
+];
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn every_key_at_its_extremes_serves_or_is_refused_by_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut served = 0;
+    for key in KEYS.iter().filter(|key| ["NUMBER", "DURATION", "SIZE", "PORT"].contains(&key.value_name)) {
+        for value in EXTREMES {
+            let mut config = Config { sqlite_path: directory.path().join("x.db"), ..Config::default() };
+            config.shutdown_delay = Duration::ZERO;
+            if let Err(error) = (key.set)(&mut config, value) {
+                assert!(!error.to_string().is_empty());
+                continue;
+            }
+            if key.name == "shutdown_delay" && !config.shutdown_delay.is_zero() {
+                continue; // nothing is calculated with it, and the server would wait for it
+            }
+            let params = argon2::Params::new(8, 1, 1, None).unwrap();
+            let methods = crate::call::methods::MethodTable::Static(method_sdk::Registry::new(&[]));
+            let access_log = std::sync::Arc::new(crate::log::EventAccessLog);
+            let server = crate::Server::with_methods(methods, config, params, access_log).await;
+            let server = server.unwrap_or_else(|error| panic!("{} = {value}: {error}", key.name));
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+            let serving = tokio::spawn(server.run(listener, async { stopped.await.unwrap_or_default() }));
+            let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+            let get = b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+            tokio::io::AsyncWriteExt::write_all(&mut stream, get).await.unwrap();
+            let mut reply = String::new();
+            tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut reply).await.unwrap();
+            assert!(reply.starts_with("HTTP/1.1 200"), "{} = {value}: {reply}", key.name);
+            stop.send(()).unwrap();
+            serving.await.unwrap();
+            served += 1;
+        }
+    }
+    assert!(served > 50, "{served}");
 }

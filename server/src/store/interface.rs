@@ -33,6 +33,19 @@ pub(crate) struct AccountRow {
     pub(crate) created: i64,
 }
 
+/// A counter of failed attempts to verify a password.
+///
+/// The failure that reaches the limit has a wait of 30 s, and each later one twice the wait of the one before, up to 480 s. After those the
+/// wait is the counter's window.
+pub(crate) struct AttemptCounter {
+    /// A hash of the counter's name.
+    pub(crate) key: [u8; 32],
+    /// The number of failures from which on each has a wait.
+    pub(crate) limit: i64,
+    /// The time after the last failure for which failures count, in seconds; also the longest wait.
+    pub(crate) window: i64,
+}
+
 /// The signature version of new sessions; see the protocol.
 pub(super) const SIGNATURE_VERSION: i64 = 1;
 
@@ -55,7 +68,7 @@ pub(crate) trait Store: Send + Sync {
     /// Returns the kind, name and address of the database for the log, without a password.
     fn describe(&self) -> &str;
 
-    /// Returns a warning if anyone on the way to the database can read and change what is sent.
+    /// Returns a warning if others can read the database, or read and change what is sent to it.
     fn warning(&self) -> Option<&str> {
         None
     }
@@ -121,7 +134,14 @@ pub(crate) trait Store: Send + Sync {
     /// Deletes all sessions of an account.
     async fn delete_sessions(&self, user_id: &str) -> Result<()>;
 
-    /// Deletes a bounded number of sessions that have expired at `now`, and returns how many.
+    /// Counts an attempt as a failure in all counters, before its outcome is known. Returns `None` if the attempt is allowed, or the time in Unix
+    /// seconds from which on it is. Attempts at the same time are counted one after the other.
+    async fn count_attempt(&self, counters: &[AttemptCounter; 2], now: i64) -> Result<Option<i64>>;
+
+    /// Takes a counted attempt back that is no failure. A success also clears the first counter.
+    async fn end_attempt(&self, counters: &[AttemptCounter; 2], is_success: bool) -> Result<()>;
+
+    /// Deletes a bounded number of sessions and counters of attempts that have expired at `now`, and returns how many.
     async fn delete_expired(&self, now: i64) -> Result<u64>;
 
     /// Closes the connections after the calls in progress.

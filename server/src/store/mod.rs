@@ -15,7 +15,7 @@ use method_sdk::{Error, code};
 
 pub use self::error::StoreError;
 use self::error::first_cause;
-pub(crate) use self::interface::{NewSession, SessionHash, SessionRow, Store};
+pub(crate) use self::interface::{AttemptCounter, NewSession, SessionHash, SessionRow, Store};
 use crate::config::{Config, Database};
 
 /// Opens the configured database and brings its schema up to date.

@@ -16,13 +16,19 @@ use mongodb::{Client, Collection, Database, IndexModel};
 
 use super::error::{SchemaError, StoreError};
 use super::guard::{DatabaseGuard, connect_timeout};
-use super::interface::{AccountRow, EXPIRED_BATCH, NewSession, SIGNATURE_VERSION, SessionHash, SessionRow, Store};
+use super::interface::{
+    AccountRow, AttemptCounter, EXPIRED_BATCH, NewSession, SIGNATURE_VERSION, SessionHash, SessionRow, Store,
+};
 use super::remote::unverified_warning;
+use super::retry::{Attempt, retry};
 use crate::config::Config;
 
 /// The version of the schema that this server creates. The database's version is in the document `_id: "schema"` of the collection
 /// `simpleapi_schema`.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
+
+/// The first waits of an [`AttemptCounter`], in seconds.
+const ATTEMPT_WAITS: [i64; 5] = [30, 60, 120, 240, 480];
 
 /// The code of a unique index's error.
 const DUPLICATE_KEY: i32 = 11000;
@@ -33,6 +39,8 @@ struct MongoStore {
     accounts: Collection<Document>,
     /// `_id` is the session's hash.
     sessions: Collection<Document>,
+    /// `_id` is the counter's key.
+    attempts: Collection<Document>,
     schema: Collection<Document>,
     client: Client,
     connection: DatabaseHandle,
@@ -68,6 +76,7 @@ pub(super) async fn open(config: &Config) -> Result<Box<dyn Store>, StoreError> 
     Ok(Box::new(MongoStore {
         accounts: database.collection("simpleapi_accounts"),
         sessions: database.collection("simpleapi_sessions"),
+        attempts: database.collection("simpleapi_login_attempts"),
         schema: database.collection("simpleapi_schema"),
         client,
         connection: DatabaseHandle::new(method_sdk::Database::Mongodb(database)),
@@ -102,8 +111,10 @@ impl MongoStore {
         let version = self.schema_version().await?;
         if (0..SCHEMA_VERSION).contains(&version) {
             // One at a time: FerretDB 1.24 fails at a command with two indexes that exist already.
-            for field in ["user_id", "expires"] {
-                self.sessions.create_index(IndexModel::builder().keys(doc! { field: 1 }).build()).await?;
+            for (collection, field) in
+                [(&self.sessions, "user_id"), (&self.sessions, "expires"), (&self.attempts, "expires")]
+            {
+                collection.create_index(IndexModel::builder().keys(doc! { field: 1 }).build()).await?;
             }
             let update = doc! { "$set": { "version": SCHEMA_VERSION } };
             self.schema.update_one(doc! { "_id": "schema" }, update).upsert(true).await?;
@@ -161,6 +172,57 @@ impl MongoStore {
         let account = doc! { "_id": user_id, "password_hash": old };
         let updated = self.accounts.update_one(account, doc! { "$set": { "password_hash": new } }).await?;
         Ok(updated.matched_count == 1)
+    }
+}
+
+impl MongoStore {
+    /// Counts an attempt in one counter. Returns the end of a wait instead, if there is one.
+    async fn count(&self, counter: &AttemptCounter, now: i64) -> mongodb::error::Result<Attempt<Option<i64>>> {
+        let AttemptCounter { key, limit, window } = counter;
+        let conflict = || Attempt::Conflict("another attempt was counted first".into());
+        let found = self.attempts.find_one(doc! { "_id": id(key) }).await?;
+        let field = |name| found.as_ref().map_or(Ok(0), |found| found.get_i64(name)).map_err(malformed);
+        let (old_failures, next_at, old_expires) = (field("failures")?, field("next_at")?, field("expires")?);
+        let is_expired = old_expires <= now;
+        if !is_expired && next_at > now {
+            return Ok(Attempt::Finished(Some(next_at)));
+        }
+        let failures = if is_expired { 1 } else { old_failures + 1 };
+        let wait =
+            |beyond: i64| usize::try_from(beyond).ok().and_then(|n| ATTEMPT_WAITS.get(n)).copied().unwrap_or(*window);
+        let next_at = if failures < *limit { 0 } else { now + wait(failures - limit) };
+        let counted = doc! { "failures": failures, "next_at": next_at, "expires": now + window };
+        if found.is_none() {
+            let mut document = counted;
+            document.insert("_id", id(key));
+            return match self.attempts.insert_one(document).await {
+                Err(error) if is_duplicate(&error) => Ok(conflict()),
+                inserted => inserted.map(|_| Attempt::Finished(None)),
+            };
+        }
+        let unchanged = doc! { "_id": id(key), "failures": old_failures, "expires": old_expires };
+        let updated = self.attempts.update_one(unchanged, doc! { "$set": counted }).await?;
+        Ok(if updated.matched_count == 1 { Attempt::Finished(None) } else { conflict() })
+    }
+
+    async fn take_back(&self, counter: &AttemptCounter) -> mongodb::error::Result<()> {
+        let counted = doc! { "_id": id(&counter.key), "failures": { "$gt": 0_i64 } };
+        let update = doc! { "$inc": { "failures": -1_i64 }, "$set": { "next_at": 0_i64 } };
+        self.attempts.update_one(counted, update).await.map(drop)
+    }
+
+    /// Deletes a bounded number of documents of a collection that have expired at `now`.
+    async fn delete_expired_of(&self, collection: &Collection<Document>, now: i64) -> mongodb::error::Result<u64> {
+        let expired = doc! { "expires": { "$lte": now } };
+        let mut cursor = collection.find(expired).projection(doc! { "_id": 1 }).limit(EXPIRED_BATCH).await?;
+        let mut ids: Vec<Bson> = Vec::new();
+        while cursor.advance().await? {
+            ids.extend(cursor.deserialize_current()?.remove("_id"));
+        }
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        Ok(collection.delete_many(doc! { "_id": { "$in": ids } }).await?.deleted_count)
     }
 }
 
@@ -352,18 +414,36 @@ impl Store for MongoStore {
         self.run(self.remove_sessions(user_id)).await
     }
 
+    async fn count_attempt(&self, counters: &[AttemptCounter; 2], now: i64) -> Result<Option<i64>> {
+        let [client, account] = counters;
+        let count = async |counter| retry(|| self.run(self.count(counter, now))).await;
+        if let Some(retry_at) = count(client).await? {
+            return Ok(Some(retry_at));
+        }
+        let retry_at = count(account).await?;
+        if retry_at.is_some() {
+            self.run(self.take_back(client)).await?;
+        }
+        Ok(retry_at)
+    }
+
+    async fn end_attempt(&self, counters: &[AttemptCounter; 2], is_success: bool) -> Result<()> {
+        let [client, account] = counters;
+        self.run(async {
+            if is_success {
+                self.attempts.delete_one(doc! { "_id": id(&client.key) }).await?;
+            } else {
+                self.take_back(client).await?;
+            }
+            self.take_back(account).await
+        })
+        .await
+    }
+
     async fn delete_expired(&self, now: i64) -> Result<u64> {
         self.run(async {
-            let expired = doc! { "expires": { "$lte": now } };
-            let mut cursor = self.sessions.find(expired).projection(doc! { "_id": 1 }).limit(EXPIRED_BATCH).await?;
-            let mut ids: Vec<Bson> = Vec::new();
-            while cursor.advance().await? {
-                ids.extend(cursor.deserialize_current()?.remove("_id"));
-            }
-            if ids.is_empty() {
-                return Ok(0);
-            }
-            Ok(self.sessions.delete_many(doc! { "_id": { "$in": ids } }).await?.deleted_count)
+            let sessions = self.delete_expired_of(&self.sessions, now).await?;
+            Ok(sessions + self.delete_expired_of(&self.attempts, now).await?)
         })
         .await
     }

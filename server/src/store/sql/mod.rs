@@ -23,7 +23,10 @@ use self::Arg::{Blob, Int, Text};
 use self::executor::Executor;
 use self::statement::{Arg, Row, Step};
 use super::guard::DatabaseGuard;
-use super::interface::{AccountRow, EXPIRED_BATCH, NewSession, SIGNATURE_VERSION, SessionHash, SessionRow, Store};
+use super::interface::{
+    AccountRow, AttemptCounter, EXPIRED_BATCH, NewSession, SIGNATURE_VERSION, SessionHash, SessionRow, Store,
+};
+use super::retry::{Attempt, retry};
 use crate::config::Config;
 
 struct SqlStore<E: Executor> {
@@ -41,7 +44,6 @@ impl<E: Executor> SqlStore<E> {
         SqlStore { executor, connection, description, warning: None, guard }
     }
 
-    #[cfg(any(feature = "mysql", feature = "postgres"))]
     fn with_warning(self, warning: Option<String>) -> Self {
         SqlStore { warning, ..self }
     }
@@ -59,6 +61,37 @@ impl<E: Executor> SqlStore<E> {
     /// Executes `steps` in one transaction. Returns `false` if a required step failed; nothing has changed then.
     async fn transaction(&self, steps: &[Step<'_>]) -> Result<bool> {
         self.guard.run(|| self.executor.migrate(), self.executor.transaction(steps)).await
+    }
+}
+
+impl<E: Executor> SqlStore<E> {
+    /// The counters are inserted in a transaction of their own: in MySQL, two that insert and then count would wait for each other.
+    async fn try_count(&self, counters: &[AttemptCounter; 2], now: i64) -> Result<Attempt<Option<i64>>> {
+        let statements = E::STATEMENTS;
+        let expires = |counter: &AttemptCounter| Int(now.saturating_add(counter.window));
+        let inserts = counters
+            .each_ref()
+            .map(|counter| Step::new(statements.insert_attempt, [Blob(&counter.key), expires(counter)]));
+        self.transaction(&inserts).await?;
+        let counts = counters.each_ref().map(|counter| {
+            let (now, limit, window) = (Int(now), Int(counter.limit), Int(counter.window));
+            let args = [now, limit, now, limit, window, now, expires(counter), Blob(&counter.key), now, now];
+            Step::required(statements.count_attempt, args)
+        });
+        if self.transaction(&counts).await? {
+            return Ok(Attempt::Finished(None));
+        }
+        let mut retry_at = now;
+        for counter in counters {
+            let rows = self.fetch(statements.attempt_wait, &[Blob(&counter.key)]).await?;
+            if let Some(mut row) = rows.into_iter().next() {
+                retry_at = retry_at.max(row.int()?);
+            }
+        }
+        Ok(match retry_at > now {
+            true => Attempt::Finished(Some(retry_at)),
+            false => Attempt::Conflict("a counter of attempts expired while it was used".into()),
+        })
     }
 }
 
@@ -186,8 +219,23 @@ impl<E: Executor> Store for SqlStore<E> {
         self.execute(E::STATEMENTS.delete_sessions, &[Text(user_id)]).await.map(drop)
     }
 
+    async fn count_attempt(&self, counters: &[AttemptCounter; 2], now: i64) -> Result<Option<i64>> {
+        retry(|| self.try_count(counters, now)).await
+    }
+
+    async fn end_attempt(&self, counters: &[AttemptCounter; 2], is_success: bool) -> Result<()> {
+        let [client, account] = counters;
+        let statements = E::STATEMENTS;
+        let first = if is_success { statements.delete_attempt } else { statements.take_back_attempt };
+        let steps =
+            [Step::new(first, [Blob(&client.key)]), Step::new(statements.take_back_attempt, [Blob(&account.key)])];
+        self.transaction(&steps).await.map(drop)
+    }
+
     async fn delete_expired(&self, now: i64) -> Result<u64> {
-        self.execute(E::STATEMENTS.delete_expired, &[Int(now), Int(EXPIRED_BATCH)]).await
+        let args = [Int(now), Int(EXPIRED_BATCH)];
+        let sessions = self.execute(E::STATEMENTS.delete_expired, &args).await?;
+        Ok(sessions + self.execute(E::STATEMENTS.delete_expired_attempts, &args).await?)
     }
 
     async fn close(&self) {

@@ -8,7 +8,7 @@ use super::SqlStore;
 use super::dialect::{Dialect, execution};
 use super::pool::ConnectionPool;
 use super::pool_executor::PoolExecutor;
-use super::statement::Statements;
+use super::statement::{COUNT_ATTEMPT, Statements};
 use crate::config::{Config, Database};
 use crate::store::error::StoreError;
 use crate::store::interface::Store;
@@ -86,6 +86,13 @@ impl Dialect for MySql {
         delete_session_of: "DELETE FROM sessions WHERE session_hash = ? AND user_id = ?",
         delete_sessions: "DELETE FROM sessions WHERE user_id = ?",
         delete_expired: "DELETE FROM sessions WHERE expires <= ? LIMIT ?",
+        insert_attempt: "INSERT IGNORE INTO login_attempts (attempt_key, failures, next_at, expires) VALUES (?, 0, 0, ?)",
+        count_attempt: COUNT_ATTEMPT,
+        attempt_wait: "SELECT next_at FROM login_attempts WHERE attempt_key = ?",
+        take_back_attempt: "
+            UPDATE login_attempts SET failures = failures - 1, next_at = 0 WHERE attempt_key = ? AND failures > 0",
+        delete_attempt: "DELETE FROM login_attempts WHERE attempt_key = ?",
+        delete_expired_attempts: "DELETE FROM login_attempts WHERE expires <= ? LIMIT ?",
         ping: "SELECT 1 FROM accounts LIMIT 1",
     };
 
@@ -93,7 +100,8 @@ impl Dialect for MySql {
     const BEGIN_SCHEMA: &str = "CREATE TABLE IF NOT EXISTS simpleapi_schema (version BIGINT NOT NULL PRIMARY KEY)";
 
     // User ids are bytes: every text collation that all servers have ignores trailing spaces.
-    const MIGRATIONS: &[&str] = &["
+    const MIGRATIONS: &[&str] = &[
+        "
         CREATE TABLE IF NOT EXISTS accounts (
             user_id VARBINARY(255) NOT NULL PRIMARY KEY,
             password_hash VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -111,7 +119,18 @@ impl Dialect for MySql {
             INDEX sessions_by_expiry (expires)
         ) ENGINE=InnoDB;
         INSERT IGNORE INTO simpleapi_schema VALUES (1);
-    "];
+    ",
+        "
+        CREATE TABLE IF NOT EXISTS login_attempts (
+            attempt_key BINARY(32) NOT NULL PRIMARY KEY,
+            failures BIGINT NOT NULL,
+            next_at BIGINT NOT NULL,
+            expires BIGINT NOT NULL,
+            INDEX login_attempts_by_expiry (expires)
+        ) ENGINE=InnoDB;
+        INSERT IGNORE INTO simpleapi_schema VALUES (2);
+    ",
+    ];
 
     fn is_missing_table(error: &dyn DatabaseError) -> bool {
         const NO_SUCH_TABLE: u16 = 1146;

@@ -58,6 +58,23 @@ impl Dialect for Postgres {
         delete_expired: "
             DELETE FROM sessions
             WHERE session_hash IN (SELECT session_hash FROM sessions WHERE expires <= $1 LIMIT $2)",
+        insert_attempt: "
+            INSERT INTO login_attempts (attempt_key, failures, next_at, expires) VALUES ($1, 0, 0, $2)
+            ON CONFLICT DO NOTHING",
+        count_attempt: "
+            UPDATE login_attempts SET
+                next_at = CASE WHEN expires <= $1 OR failures + 1 < $2 THEN 0 ELSE $3 + CASE failures + 1 - $4
+                    WHEN 0 THEN 30 WHEN 1 THEN 60 WHEN 2 THEN 120 WHEN 3 THEN 240 WHEN 4 THEN 480 ELSE $5 END END,
+                failures = CASE WHEN expires <= $6 THEN 1 ELSE failures + 1 END,
+                expires = $7
+            WHERE attempt_key = $8 AND (next_at <= $9 OR expires <= $10)",
+        attempt_wait: "SELECT next_at FROM login_attempts WHERE attempt_key = $1",
+        take_back_attempt: "
+            UPDATE login_attempts SET failures = failures - 1, next_at = 0 WHERE attempt_key = $1 AND failures > 0",
+        delete_attempt: "DELETE FROM login_attempts WHERE attempt_key = $1",
+        delete_expired_attempts: "
+            DELETE FROM login_attempts
+            WHERE attempt_key IN (SELECT attempt_key FROM login_attempts WHERE expires <= $1 LIMIT $2)",
         ping: "SELECT 1 FROM accounts LIMIT 1",
     };
 
@@ -67,7 +84,8 @@ impl Dialect for Postgres {
         CREATE TABLE IF NOT EXISTS simpleapi_schema (version BIGINT NOT NULL PRIMARY KEY);";
 
     // Byte order, regardless of the collation of the database.
-    const MIGRATIONS: &[&str] = &[r#"
+    const MIGRATIONS: &[&str] = &[
+        r#"
         CREATE TABLE accounts (
             user_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
             password_hash TEXT NOT NULL,
@@ -85,7 +103,18 @@ impl Dialect for Postgres {
         CREATE INDEX sessions_by_user ON sessions (user_id);
         CREATE INDEX sessions_by_expiry ON sessions (expires);
         INSERT INTO simpleapi_schema VALUES (1);
-    "#];
+    "#,
+        "
+        CREATE TABLE login_attempts (
+            attempt_key BYTEA NOT NULL PRIMARY KEY,
+            failures BIGINT NOT NULL,
+            next_at BIGINT NOT NULL,
+            expires BIGINT NOT NULL
+        );
+        CREATE INDEX login_attempts_by_expiry ON login_attempts (expires);
+        INSERT INTO simpleapi_schema VALUES (2);
+    ",
+    ];
 
     fn is_missing_table(error: &dyn DatabaseError) -> bool {
         const UNDEFINED_TABLE: &str = "42P01";

@@ -34,9 +34,34 @@ pub(super) struct Statements {
     pub(super) delete_sessions: &'static str,
     /// Arguments: now, limit.
     pub(super) delete_expired: &'static str,
+    /// Inserts a counter of attempts unless it exists. Arguments: key, expiry.
+    pub(super) insert_attempt: &'static str,
+    /// Counts an attempt, unless the counter has a wait. [`COUNT_ATTEMPT`] has the arguments.
+    pub(super) count_attempt: &'static str,
+    /// Arguments: key.
+    pub(super) attempt_wait: &'static str,
+    /// Arguments: key.
+    pub(super) take_back_attempt: &'static str,
+    /// Arguments: key.
+    pub(super) delete_attempt: &'static str,
+    /// Arguments: now, limit.
+    pub(super) delete_expired_attempts: &'static str,
     /// Reads the table of accounts.
     pub(super) ping: &'static str,
 }
+
+/// The statement `count_attempt` where arguments are written as `?`: now, limit, now, limit, window, now, expiry, key, now, now.
+///
+/// MySQL evaluates assignments from left to right with the new values, so that each column is
+/// assigned after those that depend on it.
+#[cfg(any(feature = "mysql", feature = "sqlite"))]
+pub(super) const COUNT_ATTEMPT: &str = "
+    UPDATE login_attempts SET
+        next_at = CASE WHEN expires <= ? OR failures + 1 < ? THEN 0 ELSE ? + CASE failures + 1 - ?
+            WHEN 0 THEN 30 WHEN 1 THEN 60 WHEN 2 THEN 120 WHEN 3 THEN 240 WHEN 4 THEN 480 ELSE ? END END,
+        failures = CASE WHEN expires <= ? THEN 1 ELSE failures + 1 END,
+        expires = ?
+    WHERE attempt_key = ? AND (next_at <= ? OR expires <= ?)";
 
 /// An argument of a statement.
 #[derive(Clone, Copy)]

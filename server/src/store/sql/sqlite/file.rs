@@ -1,6 +1,7 @@
 //! The SQLite file: how connections to it are opened, and whether it still has its path.
 
-use std::fs::canonicalize;
+use std::fs::{OpenOptions, canonicalize};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
@@ -13,6 +14,9 @@ use super::error::SqliteError;
 
 /// The time between two attempts to take a lock that another process, or a method, holds.
 const LOCK_POLL: Duration = Duration::from_micros(500);
+
+/// The mode of a new file.
+const PRIVATE: u32 = 0o600;
 
 /// The ends of the names of the write-ahead log, which has the commits that are not in the database file yet, and of its index, which has
 /// the locks of all processes.
@@ -64,6 +68,7 @@ impl DatabaseFile {
         if self.identity.get().is_some() {
             self.check()?;
         }
+        self.create_private();
         let connection = Connection::open(&self.path, Access::Write)?;
         // Reading the version opens the log and its index.
         let open = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA user_version";
@@ -80,6 +85,12 @@ impl DatabaseFile {
         *self.companions.lock().unwrap_or_else(PoisonError::into_inner) =
             companions.into_iter().collect::<Result<_, _>>()?;
         Ok(connection)
+    }
+
+    /// Creates the file, if it does not exist yet, so that only its owner can read it: it contains password hashes. SQLite gives its other
+    /// files the same mode. If the file cannot be created, SQLite reports the reason.
+    fn create_private(&self) {
+        let _ = OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(&self.path);
     }
 
     /// Opens a connection that reads and does not wait for locks.

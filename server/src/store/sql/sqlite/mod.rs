@@ -21,7 +21,7 @@ use self::writer::Writer;
 use super::SqlStore;
 use super::executor::Executor;
 use super::statement::{Arg, Row, Statements, Step};
-use crate::config::Config;
+use crate::config::{Config, is_readable_by_others};
 use crate::store::error::{SchemaError, StoreError};
 use crate::store::guard::connect_timeout;
 use crate::store::interface::Store;
@@ -43,7 +43,11 @@ pub(in crate::store) fn open(config: &Config) -> Result<Box<dyn Store>, StoreErr
     let pool = methods_pool(config);
     let database = Database::Sqlite(pool.clone());
     let executor = SqliteExecutor { readers: Arc::new(Readers::new(file)), writer, pool };
-    Ok(Box::new(SqlStore::new(config, description, database, executor)))
+    let path = config.sqlite_path.display();
+    let warning = is_readable_by_others(&config.sqlite_path).then(|| {
+        format!("every user of this machine can read the database; run `chmod 600 {path} {path}-wal {path}-shm`")
+    });
+    Ok(Box::new(SqlStore::new(config, description, database, executor).with_warning(warning)))
 }
 
 /// Checks that `path` can be the path of a file. The error is the problem with it.

@@ -1,6 +1,6 @@
 //! The tables of an SQLite file, and the statements on them.
 
-use crate::store::sql::statement::Statements;
+use crate::store::sql::statement::{COUNT_ATTEMPT, Statements};
 
 pub(super) const STATEMENTS: Statements = Statements {
     insert_account: "INSERT INTO accounts (user_id, password_hash, created) VALUES (?, ?, ?)",
@@ -22,6 +22,15 @@ pub(super) const STATEMENTS: Statements = Statements {
     delete_expired: "
         DELETE FROM sessions
         WHERE session_hash IN (SELECT session_hash FROM sessions WHERE expires <= ? LIMIT ?)",
+    insert_attempt: "INSERT OR IGNORE INTO login_attempts (attempt_key, failures, next_at, expires) VALUES (?, 0, 0, ?)",
+    count_attempt: COUNT_ATTEMPT,
+    attempt_wait: "SELECT next_at FROM login_attempts WHERE attempt_key = ?",
+    take_back_attempt: "
+        UPDATE login_attempts SET failures = failures - 1, next_at = 0 WHERE attempt_key = ? AND failures > 0",
+    delete_attempt: "DELETE FROM login_attempts WHERE attempt_key = ?",
+    delete_expired_attempts: "
+        DELETE FROM login_attempts
+        WHERE attempt_key IN (SELECT attempt_key FROM login_attempts WHERE expires <= ? LIMIT ?)",
     ping: "SELECT 1 FROM accounts LIMIT 1",
 };
 
@@ -66,5 +75,15 @@ pub(super) const MIGRATIONS: &[&str] = &[
     CREATE INDEX sessions_by_user ON sessions (user_id);
     CREATE INDEX sessions_by_expiry ON sessions (expires);
     PRAGMA user_version = 2;
+    ",
+    "
+    CREATE TABLE login_attempts (
+        attempt_key BLOB NOT NULL PRIMARY KEY,
+        failures INTEGER NOT NULL,
+        next_at INTEGER NOT NULL,
+        expires INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX login_attempts_by_expiry ON login_attempts (expires);
+    PRAGMA user_version = 3;
     ",
 ];
