@@ -170,6 +170,36 @@ async fn a_disconnected_client_keeps_its_connection_slot_until_its_call_has_ende
 }
 
 #[tokio::test]
+async fn a_client_behind_a_trusted_proxy_cannot_have_more_requests_than_connections() {
+    let server = Server::fixture_with(|config| {
+        (config.max_connections_per_address, config.trusted_proxies) = (3, vec!["127.0.0.1/32".parse().unwrap()]);
+    });
+    let forwarded_for = |client: &str| format!("X-Forwarded-For: 192.0.2.1, {client}\r\n");
+    let ping =
+        |client: &str| server.raw(&post("/echo/ping", &format!("{}Connection: close\r\n", forwarded_for(client)), "1"));
+    let streams: Vec<_> = ["2001:db8::1", "2001:db8::2:0:0:1", "2001:db8::3"]
+        .map(|client| {
+            let mut stream = server.connect();
+            stream.write_all(&post("/probe/leave", &forwarded_for(client), "\"proxied\"")).unwrap();
+            stream
+        })
+        .into();
+    wait_for_event("proxied", "started", 3).await;
+    let refused = ping("2001:db8::4");
+    assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("1016"), "{refused}");
+    assert!(refused.contains("retry-after: 1\r\n"), "{refused}");
+    assert!(ping("2001:db8:0:1::1").starts_with("HTTP/1.1 200"), "another client is served");
+    let health_check = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    assert!(server.raw(health_check).starts_with("HTTP/1.1 200"), "the proxy itself is served");
+    drop(streams);
+    wait_for_event("proxied", "closed by a client without a session", 3).await;
+    assert!(ping("2001:db8::4").starts_with("HTTP/1.1 503"), "the calls of clients that have disconnected count");
+    probe("proxied").open();
+    let is_served = || ping("2001:db8::4").starts_with("HTTP/1.1 200").then_some(());
+    wait_for(is_served, || "the client stays refused".to_owned());
+}
+
+#[tokio::test]
 async fn a_flood_of_blocking_methods_does_not_block_other_calls() {
     let server = Server::fixture_with(|config| config.max_connections_per_address = 1000);
     let api = server.api();

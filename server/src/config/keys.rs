@@ -104,7 +104,7 @@ keys! {
     max_body: usize = "1m", SIZE;
     /// Maximum number of open connections
     max_connections: u32 = "4096", COUNT;
-    /// Maximum number of open connections from one address
+    /// Maximum number of open connections from one address, and of requests in progress of one client behind a trusted proxy
     max_connections_per_address: u32 = "256", COUNT;
     /// Time limit for the first byte of a new connection
     first_byte_timeout: Duration = "10s", TIMEOUT;

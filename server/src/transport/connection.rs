@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use hyper::Request;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -87,7 +88,7 @@ async fn serve_http1(
             .max_buf_size(MAX_HEAD_BYTES)
             .serve_connection(
                 TokioIo::new(SlowReader::new(with_write_timeout(stream, state), connection_state.clone())),
-                service_fn(|request| http::respond(state, RequestGuard::new(connection_state.clone()), request))
+                service_fn(|request| http::respond(state, guard_request(connection_state, &request, state), request))
             )
     );
     // `biased`: a request that has just arrived is read before the connection ends.
@@ -120,7 +121,7 @@ async fn serve_http2(
             .serve_connection(
                 TokioIo::new(with_write_timeout(stream, state)),
                 service_fn(|request| {
-                    let guard = RequestGuard::new(connection_state.clone());
+                    let guard = guard_request(connection_state, &request, state);
                     streams.announce(guard.clone());
                     http::respond(state, guard, request)
                 })
@@ -144,6 +145,16 @@ async fn serve_http2(
         () = when_woken(idle(connection_state, idle_timeout)) => {}
         () = when_woken(closed) => {}
     }
+}
+
+/// Creates the guard of a request of a connection.
+fn guard_request<B>(
+    connection_state: &Arc<ConnectionState>,
+    request: &Request<B>,
+    state: &AppState,
+) -> Arc<RequestGuard> {
+    let client = http::forwarded::client_ip(connection_state.peer(), request.headers(), &state.config.trusted_proxies);
+    RequestGuard::new(connection_state.clone(), client)
 }
 
 /// Returns a stream that fails when the client has accepted no byte for `idle_timeout`, because it does not read its response.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
-use super::limits::ConnectionPermit;
+use super::limits::{ClientPermit, ConnectionPermit};
 use super::shutdown::Shutdown;
 
 /// The number of calls that one connection may run at the same time, which is also its number of HTTP/2 streams.
@@ -28,7 +28,7 @@ pub(crate) struct ConnectionState {
     streaming_requests: AtomicUsize,
     /// The time for a client to take a response that is not streamed.
     response_timeout: Duration,
-    _permit: ConnectionPermit,
+    permit: ConnectionPermit,
 }
 
 impl ConnectionState {
@@ -45,8 +45,13 @@ impl ConnectionState {
             total_requests: AtomicUsize::new(0),
             streaming_requests: AtomicUsize::new(0),
             response_timeout,
-            _permit: permit,
+            permit,
         })
+    }
+
+    /// Returns the remote address of the socket.
+    pub(crate) fn peer(&self) -> IpAddr {
+        self.peer
     }
 
     /// Returns `true` while a response is being sent or a call of the connection is running.
@@ -72,8 +77,11 @@ impl ConnectionState {
 
 /// Keeps the connection of one request active; held by the request, its call and its response body.
 pub(crate) struct RequestGuard {
-    /// The connection runs more calls than it may. Calls of HTTP/2 streams that the client has reset count too.
+    /// The connection runs more calls than it may, or its client has more requests through trusted proxies than it may have. Calls of
+    /// HTTP/2 streams that the client has reset count too.
     pub(crate) exceeds_call_limit: bool,
+    client: IpAddr,
+    _client_permit: Option<ClientPermit>,
     is_streaming: AtomicBool,
     /// The number of parts of the response that hyper has taken, and whether it holds the last one because the client is not ready for it.
     sent_parts: AtomicU32,
@@ -82,11 +90,15 @@ pub(crate) struct RequestGuard {
 }
 
 impl RequestGuard {
-    pub(crate) fn new(connection: Arc<ConnectionState>) -> Arc<Self> {
+    /// Creates the guard of a request from a client, whose address is that of the socket or the one that a trusted proxy reports.
+    pub(crate) fn new(connection: Arc<ConnectionState>, client: IpAddr) -> Arc<Self> {
         connection.total_requests.fetch_add(1, Ordering::Relaxed);
         let other_requests = connection.active_requests.fetch_add(1, Ordering::Relaxed);
+        let client_permit = connection.permit.admit_request(client);
         Arc::new(RequestGuard {
-            exceeds_call_limit: other_requests >= MAX_CALLS as usize,
+            exceeds_call_limit: other_requests >= MAX_CALLS as usize || client_permit.is_err(),
+            client,
+            _client_permit: client_permit.unwrap_or_default(),
             is_streaming: AtomicBool::new(false),
             sent_parts: AtomicU32::new(0),
             waits_for_client: AtomicBool::new(false),
@@ -94,9 +106,9 @@ impl RequestGuard {
         })
     }
 
-    /// Returns the remote address of the socket.
-    pub(crate) fn peer(&self) -> IpAddr {
-        self.connection.peer
+    /// Returns the address of the client.
+    pub(crate) fn client(&self) -> IpAddr {
+        self.client
     }
 
     /// Records that the method streams its response: the client may take any time for the whole of it.

@@ -115,7 +115,7 @@ impl Acceptor {
             match listener.accept().await {
                 Ok((stream, address)) => {
                     let peer = address.ip();
-                    let Some(permit) = self.limiter.admit(peer, slot, &self.state.config) else {
+                    let Ok(permit) = self.limiter.admit(peer, slot) else {
                         tracing::debug!(%peer, "refused a connection: too many connections from this address");
                         self.refused.count();
                         continue;

@@ -43,8 +43,7 @@ pub(crate) fn respond(
 > + use<> {
     let state = state.clone();
     let (head, body) = request.into_parts();
-    let peer = forwarded::client_ip(guard.peer(), &head.headers, &state.config.trusted_proxies);
-    let info = state.request_ids.assign(head, peer);
+    let info = state.request_ids.assign(head, guard.client());
     let max_part = if info.head.version == Version::HTTP_2 { HTTP2_PART_BYTES } else { usize::MAX };
     async move {
         let filter = warp::body::stream().then(|body| handle(&state, &guard, &info, body));

@@ -27,7 +27,7 @@ pub(crate) enum Route {
 /// # Errors
 /// - 1001 (Cannot call this method): the HTTP method is neither POST nor GET, and there is no such method.
 /// - 1015 (Malformed request): the `Host` or `Transfer-Encoding` headers are not valid. hyper accepts these requests.
-/// - 1016 (Service unavailable): the connection runs too many calls.
+/// - 1016 (Service unavailable): the connection runs too many calls, or the client behind a trusted proxy does.
 /// - 1020 (Method not allowed): the path does not accept the HTTP method. The error has an `Allow` header.
 /// - 1022 (Cross-site request): a page of another site sends a POST request, and its origin is not allowed.
 /// - 1023 (Unknown host): the host is not in `allowed_hosts`.
