@@ -9,6 +9,7 @@ mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use method_sdk::{Database, Result};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
@@ -26,8 +27,12 @@ use crate::store::error::{SchemaError, StoreError};
 use crate::store::guard::connect_timeout;
 use crate::store::interface::Store;
 
+/// The longest wait for a probe of the writer.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// Executes statements on connections of the server's own: reads in place, writes on one thread.
 struct SqliteExecutor {
+    file: Arc<DatabaseFile>,
     readers: Arc<Readers>,
     writer: Writer,
     /// The connections of methods.
@@ -42,7 +47,7 @@ pub(in crate::store) fn open(config: &Config) -> Result<Box<dyn Store>, StoreErr
         .map_err(|error| StoreError::Unusable { description: description.clone(), cause: error.to_string() })?;
     let pool = methods_pool(config);
     let database = Database::Sqlite(pool.clone());
-    let executor = SqliteExecutor { readers: Arc::new(Readers::new(file)), writer, pool };
+    let executor = SqliteExecutor { readers: Arc::new(Readers::new(file.clone())), file, writer, pool };
     let path = config.sqlite_path.display();
     let warning = is_readable_by_others(&config.sqlite_path).then(|| {
         format!("every user of this machine can read the database; run `chmod 600 {path} {path}-wal {path}-shm`")
@@ -94,8 +99,13 @@ impl Executor for SqliteExecutor {
 
     /// Writes too: reads of a file that was replaced, or whose disk is full, would succeed.
     async fn ping(&self) -> Result<()> {
+        self.file.check()?;
         self.fetch(Self::STATEMENTS.ping, &[]).await?;
-        Ok(self.writer.probe().await?)
+        // A writer that does not answer waits for a lock, which its owner writes with.
+        match tokio::time::timeout(PROBE_TIMEOUT, self.writer.probe()).await {
+            Ok(probed) => Ok(probed?),
+            Err(_) => Ok(()),
+        }
     }
 
     async fn execute(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<u64> {

@@ -29,6 +29,9 @@ const MAX_FREE: Duration = Duration::from_millis(100);
 /// The number of rows that the last statement of a transaction has affected, or `None` if a required step has failed.
 type Outcome = Option<u64>;
 
+/// A transaction that takes the lock later fails if the file has changed since its first read.
+const BEGIN: &str = "BEGIN IMMEDIATE";
+
 /// A probe within this time of a successful one writes nothing.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -138,6 +141,7 @@ impl WriterThread {
                 match message {
                     Message::Transaction(job) => jobs.push(job),
                     Message::Migrate(reply) => drop(reply.send(self.guarded(Self::migrate))),
+                    Message::Probe(reply) if reply.is_closed() => {}
                     Message::Probe(reply) => drop(reply.send(self.guarded(Self::probe))),
                     Message::Close(reply) => {
                         closed.push(reply);
@@ -194,7 +198,8 @@ impl WriterThread {
         Ok(outcomes)
     }
 
-    /// Writes the version of the schema as it is. A disk that is full or read-only is noticed by a write alone.
+    /// Writes the version of the schema as it is. A disk that is full or read-only is noticed by a write alone. While another process, or a
+    /// method, holds the lock, that one writes.
     fn probe(&mut self) -> Result<(), SqliteError> {
         if let Some(connection) = &self.connection
             && self.probed.is_some_and(|probed| probed.elapsed() < PROBE_INTERVAL)
@@ -202,7 +207,10 @@ impl WriterThread {
             return self.file.check_writer(connection);
         }
         self.file.check_space()?;
-        let connection = self.begin()?;
+        let connection = match self.begin_by(|_, connection| connection.execute_script(BEGIN)) {
+            Err(SqliteError::Sqlite(error)) if error.is_busy() => return Ok(()),
+            begun => begun?,
+        };
         let began = Instant::now();
         let version = schema_version(&connection)?;
         connection.execute_script(&format!("PRAGMA user_version = {version}"))?;
@@ -237,20 +245,20 @@ impl WriterThread {
 
     /// Takes the connection and begins a transaction on it. Waits for a lock that another process, or a method, holds.
     fn begin(&mut self) -> Result<Connection, SqliteError> {
+        self.begin_by(|file, connection| file.wait_for_lock(|| connection.execute_script(BEGIN)))
+    }
+
+    fn begin_by(
+        &mut self,
+        begin: impl FnOnce(&DatabaseFile, &Connection) -> simpleapi_sqlite::Result<()>,
+    ) -> Result<Connection, SqliteError> {
         let connection = self.connect()?;
-        // A transaction that takes the lock later fails if the file has changed since its first read.
-        let begin = || connection.execute_script("BEGIN IMMEDIATE");
-        let began = self
-            .file
-            .check_writer(&connection)
-            .and_then(|()| self.file.wait_for_lock(begin).map_err(SqliteError::from));
-        match began {
-            Ok(()) => Ok(connection),
-            Err(error) => {
-                self.connection = Some(connection); // no transaction is open, and a new one would use other files
-                Err(error)
-            }
+        let began = self.file.check_writer(&connection).and_then(|()| Ok(begin(&self.file, &connection)?));
+        if let Err(error) = began {
+            self.connection = Some(connection); // no transaction is open, and a new one would use other files
+            return Err(error);
         }
+        Ok(connection)
     }
 
     /// Commits, returns the connection, and leaves the lock free for a moment.
