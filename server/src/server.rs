@@ -1,6 +1,7 @@
 //! A server, put together from a table of methods, a configuration and its database.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,8 +76,8 @@ impl Server {
         let accounts = Arc::new(AccountService::new(store, passwords, config.session_ttl));
         let dispatcher = Arc::new(Dispatcher::new(methods, accounts, config.request_timeout, access_log));
         let detached_calls = Arc::new(DetachedCalls::new(config.request_timeout));
-        let unreadable_requests = Repeated::new(|requests| {
-            tracing::warn!(requests, "refused requests that are not HTTP, or whose heads are too large");
+        let unreadable_requests = Repeated::new(|requests, first_peer: IpAddr| {
+            tracing::warn!(requests, %first_peer, "refused requests that are not HTTP, or whose heads are too large");
         });
         let state = AppState { config, dispatcher, detached_calls, request_ids, unreadable_requests };
         Ok(Server { state: Arc::new(state), has_inherited_listener: false })

@@ -1,5 +1,6 @@
 //! The state that all requests of a server share.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::call::Dispatcher;
@@ -14,6 +15,6 @@ pub(crate) struct AppState {
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) detached_calls: Arc<DetachedCalls>,
     pub(crate) request_ids: RequestIds,
-    /// The requests that hyper could not read.
-    pub(crate) unreadable_requests: Repeated,
+    /// The requests that hyper could not read, by the remote addresses of their sockets.
+    pub(crate) unreadable_requests: Repeated<IpAddr>,
 }

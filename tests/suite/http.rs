@@ -304,4 +304,7 @@ fn what_is_no_http_is_refused_and_counted_in_the_log() {
         lines.filter_map(|line| line["requests"].as_u64()).sum::<u64>()
     };
     wait_for(|| (counted() == 6).then_some(()), || server.log());
+    let log = server.log();
+    let line = log.lines().find(|line| line.contains("refused requests that are not HTTP")).unwrap();
+    assert!(line.contains(r#""first_peer":"127.0.0.1""#), "{line}");
 }

@@ -94,11 +94,11 @@ async fn serve_http1(
     // `biased`: a request that has just arrived is read before the connection ends.
     tokio::select! {
         biased;
-        end = connection.as_mut() => return log_end(end, state),
+        end = connection.as_mut() => return log_end(end, connection_state.peer(), state),
         () = when_woken(shutdown.closing.cancelled()) => {}
     }
     connection.as_mut().graceful_shutdown();
-    log_end(connection.await, state);
+    log_end(connection.await, connection_state.peer(), state);
 }
 
 /// Serves a connection of HTTP/2 until it has been idle, or until the server drains and its last response is sent.
@@ -129,7 +129,7 @@ async fn serve_http2(
     );
     tokio::select! {
         biased;
-        end = connection.as_mut() => return log_end(end, state),
+        end = connection.as_mut() => return log_end(end, connection_state.peer(), state),
         () = when_woken(idle(connection_state, idle_timeout)) => {}
         () = when_woken(shutdown.draining.cancelled()) => {}
     }
@@ -141,7 +141,7 @@ async fn serve_http2(
     };
     tokio::select! {
         biased;
-        end = connection => log_end(end, state),
+        end = connection => log_end(end, connection_state.peer(), state),
         () = when_woken(idle(connection_state, idle_timeout)) => {}
         () = when_woken(closed) => {}
     }
@@ -166,11 +166,11 @@ fn with_write_timeout(stream: TcpStream, state: &AppState) -> Pin<Box<TimeoutStr
 
 /// Logs the error that a connection ended with. hyper refuses by itself what it cannot read as a request: such a request has no id and no line
 /// in the log, and its response has a status and no body.
-fn log_end(end: hyper::Result<()>, state: &AppState) {
+fn log_end(end: hyper::Result<()>, peer: IpAddr, state: &AppState) {
     let Err(error) = end else { return };
-    tracing::debug!("connection error: {error}");
+    tracing::debug!(%peer, "connection error: {error}");
     if error.is_parse() || error.is_parse_too_large() || is_protocol_error(&error) {
-        state.unreadable_requests.count();
+        state.unreadable_requests.count(peer);
     }
 }
 

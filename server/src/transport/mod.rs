@@ -10,6 +10,7 @@ mod slow_reader;
 mod socket;
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,10 +45,10 @@ pub(crate) async fn run(
     let phases = Shutdown::default();
     let acceptor = Acceptor {
         limiter: ConnectionLimiter::new(&state.config),
-        refused: Repeated::new(|connections| {
-            tracing::warn!(connections, "refused connections: too many connections from their addresses");
+        refused: Repeated::new(|connections, first_peer: IpAddr| {
+            tracing::warn!(connections, %first_peer, "refused connections: too many connections from their addresses");
         }),
-        failed: Repeated::new(|attempts| {
+        failed: Repeated::new(|attempts, ()| {
             tracing::error!(
                 attempts,
                 "cannot accept connections; the process has probably reached its limit of open files"
@@ -99,9 +100,9 @@ pub(crate) async fn run(
 struct Acceptor {
     limiter: ConnectionLimiter,
     /// The connections that were refused because of their address.
-    refused: Repeated,
+    refused: Repeated<IpAddr>,
     /// The attempts to accept a connection that failed.
-    failed: Repeated,
+    failed: Repeated<()>,
     connections: TaskTracker,
     shutdown: Shutdown,
     state: Arc<AppState>,
@@ -117,7 +118,7 @@ impl Acceptor {
                     let peer = address.ip();
                     let Ok(permit) = self.limiter.admit(peer, slot) else {
                         tracing::debug!(%peer, "refused a connection: too many connections from this address");
-                        self.refused.count();
+                        self.refused.count(peer);
                         continue;
                     };
                     let _ = stream.set_nodelay(true);
@@ -127,7 +128,7 @@ impl Acceptor {
                 // Most likely out of descriptors: a connection that closes frees one.
                 Err(error) => {
                     tracing::debug!("cannot accept a connection: {error}");
-                    self.failed.count();
+                    self.failed.count(());
                     sleep(ACCEPT_RETRY_DELAY).await;
                 }
             }
