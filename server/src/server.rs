@@ -20,6 +20,7 @@ use crate::state::AppState;
 use crate::store::{self, StoreError};
 use crate::transport;
 use crate::transport::http::request::RequestIds;
+use crate::transport::memory::MemoryBudget;
 
 /// The time between two deletions of expired sessions.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
@@ -76,10 +77,11 @@ impl Server {
         let accounts = Arc::new(AccountService::new(store, passwords, config.session_ttl));
         let dispatcher = Arc::new(Dispatcher::new(methods, accounts, config.request_timeout, access_log));
         let detached_calls = Arc::new(DetachedCalls::new(config.request_timeout));
+        let memory = MemoryBudget::new(config.max_memory_in_flight, config.max_body);
         let unreadable_requests = Repeated::new(|requests, first_peer: IpAddr| {
             tracing::warn!(requests, %first_peer, "refused requests that are not HTTP, or whose heads are too large");
         });
-        let state = AppState { config, dispatcher, detached_calls, request_ids, unreadable_requests };
+        let state = AppState { config, dispatcher, detached_calls, memory, request_ids, unreadable_requests };
         Ok(Server { state: Arc::new(state), has_inherited_listener: false })
     }
 

@@ -259,3 +259,39 @@ async fn with_64_descriptors_connections_leave_some_for_the_database() {
     let (_, log) = server.stop();
     assert!(!log.contains("ERROR"), "{log}");
 }
+
+#[test]
+fn bodies_beyond_a_clients_share_of_the_memory_are_refused_until_others_have_ended() {
+    const MIB: usize = 1024 * 1024;
+    let server = Server::start_with(|config| (config.max_body, config.max_memory_in_flight) = (MIB, 4 * MIB));
+    let body = format!("\"{}\"", "x".repeat(MIB - 2));
+    let request = post("/demo/echo", "Connection: close\r\n", &body);
+    let mut first = server.connect();
+    first.write_all(&request[..MIB / 2]).unwrap();
+    let refused = || {
+        let reply = server.raw(&request);
+        reply.starts_with("HTTP/1.1 503") && reply.contains("1016") && reply.contains("retry-after")
+    };
+    wait_for(|| refused().then_some(()), || "a second body is accepted".to_owned());
+    let small = server.raw(&post("/demo/echo", "Connection: close\r\n", "7"));
+    assert!(small.starts_with("HTTP/1.1 200"), "{small}");
+    first.write_all(&request[MIB / 2..]).unwrap();
+    assert!(read_all(&mut first).starts_with("HTTP/1.1 200"), "the first is not affected");
+    wait_for(|| (!refused()).then_some(()), || "the memory is not freed".to_owned());
+    assert!(server.raw(&request).starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn responses_that_are_not_read_count_and_calls_beyond_the_share_are_refused_before_they_run() {
+    const MIB: usize = 1024 * 1024;
+    let server = Server::start_with(|config| (config.max_body, config.max_memory_in_flight) = (16 * MIB, 64 * MIB));
+    let body = format!("\"{}\"", "x".repeat(15 * MIB));
+    let mut unread = server.connect();
+    unread.write_all(&post("/demo/echo", "", &body)).unwrap();
+    unread.read_exact(&mut [0; 1000]).unwrap();
+    let medium = post("/demo/echo", "Connection: close\r\n", &format!("\"{}\"", "x".repeat(4 * MIB)));
+    let refused = || server.raw(&medium).starts_with("HTTP/1.1 503");
+    wait_for(|| refused().then_some(()), || "the response is not counted".to_owned());
+    drop(unread);
+    wait_for(|| (!refused()).then_some(()), || "the memory is not freed".to_owned());
+}

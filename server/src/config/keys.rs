@@ -102,6 +102,8 @@ keys! {
     session_ttl: Duration = "24h", TIMEOUT;
     /// Maximum size of a request body, in bytes
     max_body: usize = "1m", SIZE;
+    /// Maximum memory of request bodies and responses in progress, in bytes; one client may use a quarter
+    max_memory_in_flight: usize = "256m", SIZE;
     /// Maximum number of open connections
     max_connections: u32 = "4096", COUNT;
     /// Maximum number of open connections from one address, and of requests in progress of one client behind a trusted proxy

@@ -22,6 +22,7 @@ use super::http2_streams::StreamExecutor;
 use super::limits::ConnectionPermit;
 use super::shutdown::Shutdown;
 use super::slow_reader::SlowReader;
+use crate::client_key::ClientKey;
 use crate::state::AppState;
 
 /// The first bytes of an HTTP/2 connection with prior knowledge (RFC 9113, 3.4).
@@ -30,6 +31,9 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The largest head of an HTTP/1.1 request, and the largest header list of an HTTP/2 request, in bytes.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 const MAX_HTTP2_HEADER_BYTES: u32 = 16 * 1024;
+
+/// The bytes of bodies that an HTTP/2 client may send before the server has read them.
+const HTTP2_WINDOW_BYTES: u32 = 256 * 1024;
 
 /// The time for the first byte of a connection that was opened just before the server closes.
 const LATE_FIRST_BYTE_TIMEOUT: Duration = Duration::from_millis(500);
@@ -62,7 +66,8 @@ pub(crate) async fn serve_connection(
         () = late => return,
     };
 
-    let connection_state = ConnectionState::new(peer, shutdown.clone(), permit, config.response_timeout);
+    let memory = state.memory.account(ClientKey::new(peer));
+    let connection_state = ConnectionState::new(peer, shutdown.clone(), permit, config.response_timeout, memory);
     if is_http2 {
         // Boxed, as otherwise every connection would be larger by the state of HTTP/2.
         Box::pin(serve_http2(stream, &connection_state, &state, &shutdown)).await;
@@ -118,6 +123,8 @@ async fn serve_http2(
             .keep_alive_timeout(idle_timeout)
             .max_concurrent_streams(MAX_CALLS)
             .max_header_list_size(MAX_HTTP2_HEADER_BYTES)
+            .initial_connection_window_size(HTTP2_WINDOW_BYTES)
+            .initial_stream_window_size(HTTP2_WINDOW_BYTES)
             .serve_connection(
                 TokioIo::new(with_write_timeout(stream, state)),
                 service_fn(|request| {

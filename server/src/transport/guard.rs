@@ -11,7 +11,9 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
 use super::limits::{ClientPermit, ConnectionPermit};
+use super::memory::MemoryAccount;
 use super::shutdown::Shutdown;
+use crate::client_key::ClientKey;
 
 /// The number of calls that one connection may run at the same time, which is also its number of HTTP/2 streams.
 pub(crate) const MAX_CALLS: u32 = 128;
@@ -28,6 +30,8 @@ pub(crate) struct ConnectionState {
     streaming_requests: AtomicUsize,
     /// The time for a client to take a response that is not streamed.
     response_timeout: Duration,
+    /// The memory of the peer.
+    memory: MemoryAccount,
     permit: ConnectionPermit,
 }
 
@@ -37,6 +41,7 @@ impl ConnectionState {
         shutdown: Shutdown,
         permit: ConnectionPermit,
         response_timeout: Duration,
+        memory: MemoryAccount,
     ) -> Arc<Self> {
         Arc::new(ConnectionState {
             peer,
@@ -45,6 +50,7 @@ impl ConnectionState {
             total_requests: AtomicUsize::new(0),
             streaming_requests: AtomicUsize::new(0),
             response_timeout,
+            memory,
             permit,
         })
     }
@@ -82,6 +88,10 @@ pub(crate) struct RequestGuard {
     pub(crate) exceeds_call_limit: bool,
     client: IpAddr,
     _client_permit: Option<ClientPermit>,
+    /// The memory of a client behind a trusted proxy; `None` if the client is the peer.
+    client_memory: Option<MemoryAccount>,
+    /// The bytes of the request's body and of its response that are in memory.
+    held_bytes: AtomicUsize,
     is_streaming: AtomicBool,
     /// The number of parts of the response that hyper has taken, and whether it holds the last one because the client is not ready for it.
     sent_parts: AtomicU32,
@@ -95,10 +105,13 @@ impl RequestGuard {
         connection.total_requests.fetch_add(1, Ordering::Relaxed);
         let other_requests = connection.active_requests.fetch_add(1, Ordering::Relaxed);
         let client_permit = connection.permit.admit_request(client);
+        let is_proxied = client_permit.as_ref().is_ok_and(Option::is_some);
         Arc::new(RequestGuard {
             exceeds_call_limit: other_requests >= MAX_CALLS as usize || client_permit.is_err(),
             client,
             _client_permit: client_permit.unwrap_or_default(),
+            client_memory: is_proxied.then(|| connection.memory.of_other_client(ClientKey::new(client))),
+            held_bytes: AtomicUsize::new(0),
             is_streaming: AtomicBool::new(false),
             sent_parts: AtomicU32::new(0),
             waits_for_client: AtomicBool::new(false),
@@ -109,6 +122,38 @@ impl RequestGuard {
     /// Returns the address of the client.
     pub(crate) fn client(&self) -> IpAddr {
         self.client
+    }
+
+    /// Returns `true` if the client has used its share of the memory, or all clients the whole of it.
+    pub(crate) fn is_out_of_memory(&self) -> bool {
+        self.memory().is_exhausted()
+    }
+
+    /// Counts bytes of the request's body until the request ends. Returns `false` if they exceed the client's share of the memory.
+    pub(crate) fn try_hold(&self, bytes: usize) -> bool {
+        let is_held = self.memory().try_add(bytes);
+        if is_held {
+            self.held_bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+        is_held
+    }
+
+    /// Counts bytes of the response until the request ends.
+    pub(crate) fn hold(&self, bytes: usize) {
+        self.memory().add(bytes);
+        self.held_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts nothing any more: what was held is no longer in memory.
+    pub(crate) fn release(&self) {
+        let bytes = self.held_bytes.swap(0, Ordering::Relaxed);
+        if bytes > 0 {
+            self.memory().remove(bytes);
+        }
+    }
+
+    fn memory(&self) -> &MemoryAccount {
+        self.client_memory.as_ref().unwrap_or(&self.connection.memory)
     }
 
     /// Records that the method streams its response: the client may take any time for the whole of it.
@@ -141,6 +186,7 @@ impl RequestGuard {
 
 impl Drop for RequestGuard {
     fn drop(&mut self) {
+        self.release();
         if *self.is_streaming.get_mut() {
             self.connection.streaming_requests.fetch_sub(1, Ordering::Relaxed);
         }

@@ -5,6 +5,7 @@ pub(crate) mod guard;
 pub(crate) mod http;
 mod http2_streams;
 pub(crate) mod limits;
+pub(crate) mod memory;
 mod shutdown;
 mod slow_reader;
 mod socket;

@@ -11,6 +11,10 @@ use method_sdk::{Code, Error, code};
 
 use crate::config::Config;
 use crate::timeout::timeout;
+use crate::transport::guard::RequestGuard;
+
+/// The bytes of a body or a response that are not counted in the memory of the client, because most requests have no more.
+pub(crate) const UNCOUNTED_BYTES: usize = 4 * 1024;
 
 pub(crate) const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
@@ -19,12 +23,14 @@ pub(crate) const CLOSE: HeaderValue = HeaderValue::from_static("close");
 /// # Errors
 /// - 1014 (Request too large): it is longer than `max_body`.
 /// - 1015 (Malformed request): the client did not send all of it.
+/// - 1016 (Service unavailable): there is no memory for it.
 /// - 1018 (Request timeout): it did not arrive within `body_timeout`.
 /// - 1021 (Unsupported content encoding): it is compressed.
 pub(crate) async fn read_body(
     config: &Config,
     head: &Parts,
     body: impl Stream<Item = Result<impl Buf, warp::Error>> + Send,
+    guard: &RequestGuard,
 ) -> Result<Bytes, Error> {
     let headers = &head.headers;
     if headers.get_all(CONTENT_ENCODING).iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
@@ -40,14 +46,23 @@ pub(crate) async fn read_body(
         return Err(refuse(config, head, body, close_after(code::REQUEST_TOO_LARGE)).await);
     }
     let mut body = pin!(body);
-    let collected = timeout(config.body_timeout, pin!(collect_limited(body.as_mut(), max_bytes))).await;
+    let collected = timeout(config.body_timeout, pin!(collect(body.as_mut(), max_bytes, guard))).await;
     match collected {
-        Ok(Ok(Some(_))) if is_ignored => Ok(Bytes::new()),
-        Ok(Ok(Some(body))) => Ok(body),
-        Ok(Ok(None)) => Err(refuse(config, head, body, close_after(code::REQUEST_TOO_LARGE)).await),
-        Ok(Err(_)) => Err(close_after(code::MALFORMED_REQUEST)),
+        Ok(Ok(_)) if is_ignored => Ok(Bytes::new()),
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(BodyError::TooLarge)) => Err(refuse(config, head, body, close_after(code::REQUEST_TOO_LARGE)).await),
+        Ok(Err(BodyError::NoMemory)) => {
+            guard.release();
+            Err(refuse(config, head, body, out_of_memory()).await)
+        }
+        Ok(Err(BodyError::Incomplete)) => Err(close_after(code::MALFORMED_REQUEST)),
         Err(_) => Err(close_after(code::REQUEST_TIMEOUT)),
     }
+}
+
+/// Returns the error of a request for which there is no memory now.
+pub(crate) fn out_of_memory() -> Error {
+    Error::unavailable("the client has used its share of `max_memory_in_flight`, or all clients the whole of it")
 }
 
 /// Reads and discards the body of a request that is refused, so that a client that is still sending gets to read the response: a server
@@ -90,26 +105,42 @@ fn may_have_body(head: &Parts) -> bool {
     head.version == Version::HTTP_2 || is_announced()
 }
 
-/// Collects a body; returns `None` as soon as it is longer than `max_bytes`.
-async fn collect_limited<B: Buf>(
+/// The reason why a body is not collected.
+enum BodyError {
+    TooLarge,
+    NoMemory,
+    Incomplete,
+}
+
+/// Collects a body of up to `max_bytes`. Those beyond `UNCOUNTED_BYTES` are counted in the memory of the client.
+async fn collect<B: Buf>(
     mut body: Pin<&mut impl Stream<Item = Result<B, warp::Error>>>,
     max_bytes: usize,
-) -> Result<Option<Bytes>, warp::Error> {
-    let Some(first) = body.next().await else { return Ok(Some(Bytes::new())) };
-    let mut first = first?;
+    guard: &RequestGuard,
+) -> Result<Bytes, BodyError> {
+    let Some(first) = body.next().await else { return Ok(Bytes::new()) };
+    let mut first = first.map_err(|_| BodyError::Incomplete)?;
     // Most bodies arrive in one chunk, which is not copied.
     let first = first.copy_to_bytes(first.remaining());
-    let mut size = first.len();
+    let (mut size, mut counted) = (first.len(), UNCOUNTED_BYTES);
     let mut collected: Option<BytesMut> = None;
-    while size <= max_bytes {
+    loop {
+        if size > max_bytes {
+            return Err(BodyError::TooLarge);
+        }
+        if size > counted {
+            if !guard.try_hold(size - counted) {
+                return Err(BodyError::NoMemory);
+            }
+            counted = size;
+        }
         let Some(chunk) = body.next().await else {
-            return Ok(Some(collected.map_or(first, BytesMut::freeze)));
+            return Ok(collected.map_or(first, BytesMut::freeze));
         };
-        let chunk = chunk?;
+        let chunk = chunk.map_err(|_| BodyError::Incomplete)?;
         size += chunk.remaining();
         collected.get_or_insert_with(|| BytesMut::from(&first[..])).put(chunk);
     }
-    Ok(None)
 }
 
 /// Returns an error after which the connection closes, because the rest of the body may still be on its way.

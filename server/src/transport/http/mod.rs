@@ -31,6 +31,9 @@ use crate::state::AppState;
 /// The part of a response that an HTTP/2 client must take within `idle_timeout`, in bytes.
 const HTTP2_PART_BYTES: usize = 8 * 1024;
 
+/// The part of a response that hyper takes at a time over HTTP/1, in bytes: the rest stays counted in the memory of its client.
+const HTTP1_PART_BYTES: usize = 64 * 1024;
+
 /// Handles a request: it always gets a response.
 ///
 /// warp reads the body and writes the response. The head is moved past it into the `RequestInfo`, because a filter would copy it.
@@ -44,7 +47,7 @@ pub(crate) fn respond(
     let state = state.clone();
     let (head, body) = request.into_parts();
     let info = state.request_ids.assign(head, guard.client());
-    let max_part = if info.head.version == Version::HTTP_2 { HTTP2_PART_BYTES } else { usize::MAX };
+    let max_part = if info.head.version == Version::HTTP_2 { HTTP2_PART_BYTES } else { HTTP1_PART_BYTES };
     async move {
         let filter = warp::body::stream().then(|body| handle(&state, &guard, &info, body));
         let response = warp::service(filter).call(Request::new(body)).await?;
@@ -80,7 +83,10 @@ async fn handle_request(
         Ok(route) => route,
         Err(error) => return Err(body::refuse(&state.config, &info.head, body, error).await),
     };
-    let body = body::read_body(&state.config, &info.head, body).await?;
+    if matches!(route, Route::Call(_)) && guard.is_out_of_memory() {
+        return Err(body::refuse(&state.config, &info.head, body, body::out_of_memory()).await);
+    }
+    let body = body::read_body(&state.config, &info.head, body, guard).await?;
     let endpoint = match route {
         Route::Call(endpoint) => endpoint,
         Route::Liveness => return Ok(CallResponse::Full(response::alive())),

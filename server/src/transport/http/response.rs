@@ -7,7 +7,7 @@ use method_sdk::host::{RequestInfo, has_no_body};
 use method_sdk::{Error, code};
 use warp::reply::{Reply as _, Response};
 
-use super::body::CLOSE;
+use super::body::{CLOSE, UNCOUNTED_BYTES};
 use super::cors;
 use super::request::REQUEST_ID;
 use crate::call::codec::{self, EncodedResponse};
@@ -39,6 +39,9 @@ pub(crate) fn into_http(response: CallResponse, info: &RequestInfo, guard: &Requ
             with_head(body, streaming.status, streaming.headers)
         }
         CallResponse::Full(response) => {
+            if response.body.len() > UNCOUNTED_BYTES {
+                guard.hold(response.body.len() - UNCOUNTED_BYTES);
+            }
             let body = warp::http::Response::new(response.body).into_response();
             with_head(body, response.status, response.headers)
         }
