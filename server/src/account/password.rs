@@ -72,11 +72,12 @@ impl Passwords {
     /// # Errors
     /// The operating system provides no random bytes, or argon2 rejects the parameters.
     pub(crate) fn new(params: Params) -> Result<Self> {
-        let mut secret = [0; 32];
-        getrandom::fill(&mut secret)?;
+        let (mut salt, mut output) = ([0; SALT_BYTES], [0; HASH_BYTES]);
+        getrandom::fill(&mut salt)?;
+        getrandom::fill(&mut output)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Passwords {
-            dummy_hash: hash(&params, &secret, &mut Vec::new())?,
+            dummy_hash: phc_string(&params, &salt, &output)?,
             params,
             cores: Arc::new(Semaphore::new(cores)),
             queue: Arc::default(),
@@ -186,12 +187,16 @@ fn hash(params: &Params, password: &[u8], memory: &mut Vec<Block>) -> Result<Str
     getrandom::fill(&mut salt)?;
     let mut output = [0; HASH_BYTES];
     derive(params, password, &salt, &mut output, memory)?;
+    phc_string(params, &salt, &output)
+}
+
+fn phc_string(params: &Params, salt: &[u8], output: &[u8]) -> Result<String> {
     let hash = PasswordHash {
         algorithm: Algorithm::Argon2id.ident(),
         version: Some(Version::V0x13.into()),
         params: ParamsString::try_from(params)?,
-        salt: Some(Salt::new(&salt)?),
-        hash: Some(Output::new(&output)?),
+        salt: Some(Salt::new(salt)?),
+        hash: Some(Output::new(output)?),
     };
     Ok(hash.to_string())
 }

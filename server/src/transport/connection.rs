@@ -29,7 +29,7 @@ use crate::state::AppState;
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// The largest head of an HTTP/1.1 request, and the largest header list of an HTTP/2 request, in bytes.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
+const MAX_HEAD_BYTES: usize = 16 * 1024;
 const MAX_HTTP2_HEADER_BYTES: u32 = 16 * 1024;
 
 /// The bytes of bodies that an HTTP/2 client may send before the server has read them.

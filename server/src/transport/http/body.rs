@@ -46,7 +46,8 @@ pub(crate) async fn read_body(
         return Err(refuse(config, head, body, close_after(code::REQUEST_TOO_LARGE)).await);
     }
     let mut body = pin!(body);
-    let collected = timeout(config.body_timeout, pin!(collect(body.as_mut(), max_bytes, guard))).await;
+    let length = content_length.and_then(|length| usize::try_from(length).ok());
+    let collected = timeout(config.body_timeout, pin!(collect(body.as_mut(), length, max_bytes, guard))).await;
     match collected {
         Ok(Ok(_)) if is_ignored => Ok(Bytes::new()),
         Ok(Ok(body)) => Ok(body),
@@ -112,34 +113,43 @@ enum BodyError {
     Incomplete,
 }
 
-/// Collects a body of up to `max_bytes`. Those beyond `UNCOUNTED_BYTES` are counted in the memory of the client.
+/// Collects a body of up to `max_bytes`. Those beyond `UNCOUNTED_BYTES` are counted in the memory of the client: all of them from the
+/// beginning if the client has said how many there are.
 async fn collect<B: Buf>(
     mut body: Pin<&mut impl Stream<Item = Result<B, warp::Error>>>,
+    length: Option<usize>,
     max_bytes: usize,
     guard: &RequestGuard,
 ) -> Result<Bytes, BodyError> {
+    let mut counted = UNCOUNTED_BYTES;
+    let mut count = |size: usize| {
+        let is_held = size <= counted || guard.try_hold(size - counted);
+        counted = counted.max(size);
+        if is_held { Ok(()) } else { Err(BodyError::NoMemory) }
+    };
+    count(length.unwrap_or(0))?;
     let Some(first) = body.next().await else { return Ok(Bytes::new()) };
     let mut first = first.map_err(|_| BodyError::Incomplete)?;
     // Most bodies arrive in one chunk, which is not copied.
     let first = first.copy_to_bytes(first.remaining());
-    let (mut size, mut counted) = (first.len(), UNCOUNTED_BYTES);
+    let mut size = first.len();
     let mut collected: Option<BytesMut> = None;
     loop {
         if size > max_bytes {
             return Err(BodyError::TooLarge);
         }
-        if size > counted {
-            if !guard.try_hold(size - counted) {
-                return Err(BodyError::NoMemory);
-            }
-            counted = size;
-        }
+        count(size)?;
         let Some(chunk) = body.next().await else {
             return Ok(collected.map_or(first, BytesMut::freeze));
         };
         let chunk = chunk.map_err(|_| BodyError::Incomplete)?;
         size += chunk.remaining();
-        collected.get_or_insert_with(|| BytesMut::from(&first[..])).put(chunk);
+        let collected = collected.get_or_insert_with(|| {
+            let mut collected = BytesMut::with_capacity(length.unwrap_or(size));
+            collected.put(&first[..]);
+            collected
+        });
+        collected.put(chunk);
     }
 }
 
