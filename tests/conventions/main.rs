@@ -8,6 +8,7 @@
 //! | `circles.rs` | files that import each other |
 //! | `methods.rs` | inherent and trait methods of one name |
 //! | `boundaries.rs` | which file may name which package, `unsafe`, `unwrap` |
+//! | `hardening.rs` | the tests that docs/hardening.md names |
 //! | `code.rs` | Rust source without comments, strings and tests, as tokens |
 
 #![allow(clippy::unwrap_used, reason = "an unreadable file fails the test")]
@@ -16,6 +17,7 @@
 mod boundaries;
 mod circles;
 mod code;
+mod hardening;
 mod methods;
 mod names;
 mod openings;
