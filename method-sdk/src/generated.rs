@@ -9,7 +9,7 @@ use crate::{Error, Result};
 pub use crate::call_state::HookFuture;
 pub use crate::method::{Invoke, MethodFuture, MethodResult};
 pub use crate::parameters::RawParams;
-pub use crate::{ClosedCall, Handler};
+pub use crate::{ClosedCall, Handler, Rate};
 
 /// The initial capacity of a response body, in bytes: most responses fit.
 const BODY_CAPACITY_BYTES: usize = 256;

@@ -48,6 +48,7 @@ mod parameter_error;
 mod parameter_query;
 mod parameter_tree;
 mod parameters;
+mod rate;
 mod request;
 mod session;
 mod transient;
@@ -67,6 +68,7 @@ pub use database::{Database, DatabaseHandle, DatabaseMismatch};
 pub use error::{Code, Error, Result, code};
 pub use handler::Handler;
 pub use method::{Development, Invoke, Method, Methods, Registry};
+pub use rate::Rate;
 pub use request::Request;
 pub use session::{Session, SessionInfo, StateConflict};
 

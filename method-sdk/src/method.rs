@@ -9,7 +9,7 @@ use foldhash::fast::FixedState;
 use crate::account_api::BoxFuture;
 use crate::call_state::HookFuture;
 use crate::parameters::RawParams;
-use crate::{ClosedCall, Handler, Result};
+use crate::{ClosedCall, Handler, Rate, Result};
 
 /// The result of a call: the whole body of a successful response, or `None` if `invoke` returns `()` and no body is sent.
 pub type MethodResult = Result<Option<Bytes>>;
@@ -35,6 +35,8 @@ pub struct Method {
     pub get: bool,
     /// The time limit of `invoke` in seconds, instead of the server's `request_timeout`. 0 is no limit.
     pub timeout_seconds: Option<u64>,
+    /// The calls of one client that the server accepts.
+    pub rate: Option<Rate>,
     /// The function to call.
     pub invoke: Invoke,
     /// The function to run once if the client disconnects before the response is complete.

@@ -1,6 +1,9 @@
 //! Creates an account and logs it in.
 use method_sdk::prelude::*;
 
+/// Bounds the accounts that one client creates: 600 at the same time, and then one every 6 seconds.
+pub const RATE: &str = "600/1h";
+
 /// The new account.
 #[derive(Deserialize)]
 pub struct Params {

@@ -75,7 +75,8 @@ impl Server {
         let request_ids = RequestIds::new()?;
         let store = store::open(&config).await?;
         let accounts = Arc::new(AccountService::new(store, passwords, config.session_ttl));
-        let dispatcher = Arc::new(Dispatcher::new(methods, accounts, config.request_timeout, access_log));
+        let dispatcher =
+            Arc::new(Dispatcher::new(methods, accounts, config.request_timeout, config.request_rate, access_log));
         let detached_calls = Arc::new(DetachedCalls::new(config.request_timeout));
         let memory = MemoryBudget::new(config.max_memory_in_flight, config.max_body);
         let unreadable_requests = Repeated::new(|requests, first_peer: IpAddr| {

@@ -295,3 +295,37 @@ fn responses_that_are_not_read_count_and_calls_beyond_the_share_are_refused_befo
     drop(unread);
     wait_for(|| (!refused()).then_some(()), || "the memory is not freed".to_owned());
 }
+
+#[tokio::test]
+async fn a_methods_rate_is_for_each_client_and_at_every_endpoint() {
+    let server = Server::fixture_with(|config| config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()]);
+    let api = server.api();
+    let call = async |client: &str, path: &str, body: &str| api.send(path, body, &[("x-forwarded-for", client)]).await;
+    let envelope = r#"{"method":"probe.limited","parameters":{}}"#;
+    assert_eq!(call("192.0.2.1", "/probe/limited", "").await.status, 200);
+    assert_eq!(call("192.0.2.1", "/probe.limited", "").await.status, 200);
+    assert_eq!(call("192.0.2.1", "/", envelope).await.code(), 0);
+    for (path, body) in [("/probe/limited", ""), ("/", envelope)] {
+        let refused = call("192.0.2.1", path, body).await;
+        assert_eq!((refused.status, refused.code()), (429, 1013), "{path}");
+        let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+        assert!((28_000..=28_801).contains(&wait), "{wait}");
+    }
+    assert_eq!(call("192.0.2.2", "/probe/limited", "").await.status, 200, "another client");
+    assert_eq!(call("192.0.2.1", "/echo/ping", "1").await.status, 200, "another method");
+}
+
+#[tokio::test]
+async fn request_rate_is_for_all_requests_of_a_client_but_health_checks() {
+    let server = Server::start_with(|config| config.request_rate = method_sdk::Rate::parse("5/1h"));
+    let api = server.api();
+    for _ in 0..5 {
+        assert_eq!(api.send("/demo/echo", "1", &[]).await.status, 200);
+    }
+    let refused = api.send("/demo/echo", "1", &[]).await;
+    assert_eq!((refused.status, refused.code()), (429, 1013));
+    assert!(refused.header("retry-after").is_some());
+    assert_eq!(api.get("/no/such").await.status, 429);
+    assert_eq!(api.get("/livez").await.status, 200);
+    assert_eq!(api.get("/readyz").await.status, 200);
+}

@@ -9,10 +9,11 @@ use crate::name::is_typo_of;
 use crate::problem::Problems;
 
 /// The name, the type and an example value of each attribute.
-const KNOWN: [(&str, &str, &str); 4] = [
+const KNOWN: [(&str, &str, &str); 5] = [
     ("AUTHENTICATED", "bool", "true"),
     ("BLOCKING", "bool", "true"),
     ("GET", "bool", "true"),
+    ("RATE", "&str", "\"10/60s\""),
     ("TIMEOUT_SECONDS", "u64", "60"),
 ];
 
@@ -132,7 +133,11 @@ impl Declaration<'_> {
     }
 
     fn is_of(&self, name: &str) -> bool {
-        matches!(self.declared, Type::Path(declared) if declared.path.is_ident(name))
+        let is_path = |declared: &Type, name: &str| matches!(declared, Type::Path(path) if path.path.is_ident(name));
+        match (self.declared, name.strip_prefix('&')) {
+            (Type::Reference(reference), Some(name)) => is_path(&reference.elem, name),
+            (declared, _) => is_path(declared, name),
+        }
     }
 }
 

@@ -162,6 +162,7 @@ fn row(method: &Method) -> String {
         ("authenticated", flag("AUTHENTICATED")),
         ("get", flag("GET")),
         ("timeout_seconds", some(attribute("TIMEOUT_SECONDS"))),
+        ("rate", some(attribute("RATE").map(|rate| format!("g::Rate::of_method({rate})")))),
         ("invoke", format!("g::Invoke::{kind}({id})")),
         ("on_connection_close", some(method.has_hook.then(|| format!("{id}·closed")))),
     ];

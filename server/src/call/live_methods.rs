@@ -201,6 +201,7 @@ mod tests {
             authenticated: false,
             get: false,
             timeout_seconds: None,
+            rate: None,
             invoke: Invoke::Sync(|_, _| unreachable!("the method is not called")),
             on_connection_close: None,
         }

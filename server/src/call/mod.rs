@@ -7,6 +7,7 @@ mod invoke;
 #[cfg(feature = "dev")]
 pub(crate) mod live_methods;
 pub(crate) mod methods;
+pub(crate) mod rate;
 pub(crate) mod resolved_method;
 
 use std::sync::Arc;
@@ -17,11 +18,12 @@ use bytestring::ByteString;
 use http::HeaderValue;
 use method_sdk::generated::RawParams;
 use method_sdk::host::{CallState, RequestInfo};
-use method_sdk::{Error, Handler, Method, Request, Result, Session, code};
+use method_sdk::{Error, Handler, Method, Rate, Request, Result, Session, code};
 
 use self::codec::{CallResult, EncodedResponse};
 use self::invoke::Invoker;
 use self::methods::{MethodTable, ResolvedMethod, STALE};
+use self::rate::RateLimits;
 use crate::account::AccountService;
 use crate::log::{AccessLog, AccessLogEntry};
 
@@ -30,18 +32,22 @@ pub(crate) struct Dispatcher {
     pub(crate) methods: MethodTable,
     pub(crate) accounts: Arc<AccountService>,
     pub(crate) invoker: Invoker,
+    pub(crate) rates: RateLimits,
     pub(crate) access_log: Arc<dyn AccessLog>,
 }
 
 impl Dispatcher {
-    /// Creates a dispatcher whose methods have `request_timeout`, unless they declare their own; `None` is no limit.
+    /// Creates a dispatcher whose methods have `request_timeout`, unless they declare their own, and whose clients have `request_rate`; `None`
+    /// is no limit.
     pub(crate) fn new(
         methods: MethodTable,
         accounts: Arc<AccountService>,
         request_timeout: Option<Duration>,
+        request_rate: Option<Rate>,
         access_log: Arc<dyn AccessLog>,
     ) -> Self {
-        Dispatcher { methods, accounts, invoker: Invoker::new(request_timeout), access_log }
+        let (invoker, rates) = (Invoker::new(request_timeout), RateLimits::new(request_rate));
+        Dispatcher { methods, accounts, invoker, rates, access_log }
     }
 }
 
@@ -129,7 +135,8 @@ async fn execute(
         Err(error) => return CompletedCall::failed(None, session, error),
     };
     let ResolvedMethod { method, is_stale } = resolved;
-    let authorization = authorize(method, session.is_some());
+    let authorization =
+        authorize(method, session.is_some()).and_then(|()| dispatcher.rates.check_call(method, info.peer));
     let params = match authorization.and_then(|()| params.map_or_else(|| codec::decode_params(&body), Ok)) {
         Ok(params) => params,
         Err(error) => return CompletedCall::failed(Some(resolved), session, error),

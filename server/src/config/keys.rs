@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 use ipnet::IpNet;
+use method_sdk::Rate;
 
 use super::parse::{self, ValueError};
 use super::types::{Database, LogFormat, LogLevel, Secret};
@@ -122,6 +123,8 @@ keys! {
     shutdown_delay: Duration = "1s", DELAY;
     /// Time limit for the calls in flight when the server stops
     drain_timeout: Duration = "30s", DELAY;
+    /// Maximum rate of requests from one client, such as 100/1s or 6000/1h; none means no limit
+    request_rate: Option<Rate> = "", RATE;
     /// Networks whose X-Forwarded-For or Forwarded header is trusted, separated by commas
     trusted_proxies: Vec<IpNet> = "", NETWORKS;
     /// Origins whose scripts may call from a browser (CORS), separated by commas

@@ -29,6 +29,7 @@ use thiserror::Error;
 #[cfg(feature = "dev")]
 pub(crate) use args::Dev;
 pub(crate) use args::{Account, Command, EarlyExit};
+#[cfg(feature = "sqlite")]
 pub(crate) use file::is_readable_by_others;
 pub use keys::Config;
 use setting::InvalidSetting;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 use ipnet::IpNet;
+use method_sdk::Rate;
 use thiserror::Error;
 
 use super::types::{Database, LogFormat, LogLevel, Secret};
@@ -98,6 +99,7 @@ pub(super) const TIMEOUT: ValueParser<Duration> = public("DURATION", timeout);
 pub(super) const SHORT_TIMEOUT: ValueParser<Duration> = public("DURATION", short_timeout);
 /// A duration, or 0 for none.
 pub(super) const LIMIT: ValueParser<Option<Duration>> = public("DURATION", limit);
+pub(super) const RATE: ValueParser<Option<Rate>> = public("RATE", rate);
 pub(super) const NETWORKS: ValueParser<Vec<IpNet>> = public("NETWORKS", |text| list(text, network));
 pub(super) const ORIGINS: ValueParser<Vec<String>> = public("ORIGINS", |text| list(text, origin));
 pub(super) const HEADERS: ValueParser<Vec<HeaderName>> = public("HEADERS", |text| list(text, header));
@@ -188,6 +190,15 @@ fn list<T>(text: &str, parse: fn(&str) -> Result<T, ValueError>) -> Result<Vec<T
         return Ok(Vec::new());
     }
     text.split(',').map(|entry| parse(entry.trim())).collect()
+}
+
+fn rate(text: &str) -> Result<Option<Rate>, ValueError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let rate = Rate::parse(text)
+        .ok_or_else(|| invalid(text, "a rate; write `100/1s`, `600/15m` or `6000/1h`, up to a day"))?;
+    Ok(Some(rate))
 }
 
 fn network(text: &str) -> Result<IpNet, ValueError> {

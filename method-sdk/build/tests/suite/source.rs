@@ -43,7 +43,7 @@ fn the_tree_is_rust_and_nested_as_the_folders_are() {
 
 #[test]
 fn an_async_method_has_a_marker_a_wrapper_a_hook_and_a_row() {
-    let attributes = "pub const AUTHENTICATED: bool = true;\npub const TIMEOUT_SECONDS: u64 = 5;\n";
+    let attributes = "pub const AUTHENTICATED: bool = true;\npub const TIMEOUT_SECONDS: u64 = 5;\npub const RATE: &str = \"10/60s\";\n";
     let source =
         tree(&[("account/login.rs", &format!("//! Says \"hi\".\n{ASYNC}{HOOK}{attributes}")), ("greet.rs", SYNC)])
             .source(None);
@@ -58,6 +58,7 @@ fn an_async_method_has_a_marker_a_wrapper_a_hook_and_a_row() {
         "::method_sdk::Method { name: \"account.login\", file: \"methods/account/login.rs\", description: \"Says \\\"hi\\\".\", \
          authenticated: crate::account::login::AUTHENTICATED, get: false, \
          timeout_seconds: ::std::option::Option::Some(crate::account::login::TIMEOUT_SECONDS), \
+         rate: ::std::option::Option::Some(g::Rate::of_method(crate::account::login::RATE)), \
          invoke: g::Invoke::Async(account·login), on_connection_close: ::std::option::Option::Some(account·login·closed) },",
     ];
     assert_eq!(
@@ -74,7 +75,7 @@ fn a_sync_method_is_called_in_place() {
         "pub(super) fn greet·(h: &mut g::Handler, p: &g::RawParams) -> g::MethodResult { g::encode_answer::<n::greet·, _>(\
          g::into_result::<n::greet·, _, _>(crate::greet::invoke(h, g::params::<n::greet·, _>(p)?))) }",
         "::method_sdk::Method { name: \"greet\", file: \"methods/greet.rs\", description: \"\", authenticated: false, get: false, \
-         timeout_seconds: ::std::option::Option::None, invoke: g::Invoke::Sync(greet·), on_connection_close: ::std::option::Option::None },",
+         timeout_seconds: ::std::option::Option::None, rate: ::std::option::Option::None, invoke: g::Invoke::Sync(greet·), on_connection_close: ::std::option::Option::None },",
     ];
     assert_eq!(lines_of("greet.rs", &source), expected.map(|line| format!("{line} // methods/greet.rs")));
 }

@@ -26,6 +26,7 @@ pub(crate) enum Route {
 ///
 /// # Errors
 /// - 1001 (Cannot call this method): the HTTP method is neither POST nor GET, and there is no such method.
+/// - 1013 (Too many requests): the client exceeds `request_rate`.
 /// - 1015 (Malformed request): the `Host` or `Transfer-Encoding` headers are not valid. hyper accepts these requests.
 /// - 1016 (Service unavailable): the connection runs too many calls, or the client behind a trusted proxy does.
 /// - 1020 (Method not allowed): the path does not accept the HTTP method. The error has an `Allow` header.
@@ -43,6 +44,9 @@ pub(crate) async fn route(state: &AppState, head: &Parts, guard: &RequestGuard) 
     }
     let path = head.uri.path();
     let is_health_check = path == "/livez" || path == "/readyz";
+    if !is_health_check {
+        state.dispatcher.rates.check_request(guard.client())?;
+    }
     let allowed_hosts = &state.config.allowed_hosts;
     if !allowed_hosts.is_empty() && !is_health_check && !host::is_allowed(host, allowed_hosts) {
         return Err(code::UNKNOWN_HOST.into());
