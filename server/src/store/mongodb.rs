@@ -117,7 +117,10 @@ impl MongoStore {
                 collection.create_index(IndexModel::builder().keys(doc! { field: 1 }).build()).await?;
             }
             let update = doc! { "$set": { "version": SCHEMA_VERSION } };
-            self.schema.update_one(doc! { "_id": "schema" }, update).upsert(true).await?;
+            match self.schema.update_one(doc! { "_id": "schema" }, update).upsert(true).await {
+                Err(error) if is_duplicate(&error) => {} // another server has inserted the same document
+                updated => drop(updated?),
+            }
         }
         Ok(SchemaError::check(version, SCHEMA_VERSION)?)
     }
