@@ -81,7 +81,7 @@ fn a_blocking_method_does_not_delay_the_end_past_the_drain_timeout() {
     let server = start(&["--shutdown_delay=0", "--drain_timeout=1s"]);
     let mut stream = server.connect();
     let body = r#"{"name": "blocked"}"#;
-    let head = format!("POST /probe/blocking HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head = format!("POST /probe/blocking HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
     stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
     server.wait_for_log("\"started\"");
     assert!(server.stop().0.success());
