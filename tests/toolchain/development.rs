@@ -698,7 +698,9 @@ fn connect_repeatedly(server: &Process, stop: &Arc<AtomicBool>) -> std::thread::
             let mut stream = std::net::TcpStream::connect(address).expect("no connection is refused");
             stream.set_read_timeout(Some(TIMEOUT)).unwrap();
             stream
-                .write_all(b"POST /version HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+                .write_all(
+                    b"POST /version HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+                )
                 .unwrap();
             let mut reply = String::new();
             stream.read_to_string(&mut reply).unwrap();
