@@ -65,11 +65,12 @@ async fn run_client(api: Api, session: Session, client: usize, load: Arc<Load>) 
 
 async fn a_database_restarted_three_times_under_load_recovers_each_time(kind: Kind) {
     const CLIENTS: usize = 16;
-    const MAX_DURATION: Duration = Duration::from_secs(5);
-    const MAX_RECOVERY: Duration = Duration::from_secs(2);
+    // A machine with other work may take several times as long as the limits themselves; a call that hangs takes longer than that.
+    const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
+    const MAX_DURATION: Duration = Duration::from_secs(15);
     let mut machine = Machine::start(kind);
     let database = Database::on(kind, &machine.url);
-    let server = database.server();
+    let server = database.server_with(|config| config.database_timeout = DATABASE_TIMEOUT);
     let api = server.api();
     let alice = api.create("alice").await;
     let load = Arc::new(Load::default());
@@ -107,7 +108,7 @@ async fn a_database_restarted_three_times_under_load_recovers_each_time(kind: Ki
     );
     assert!(refused > 0, "the database was unreachable");
     assert!(longest < MAX_DURATION, "longest {longest:?}");
-    assert!(firsts.iter().all(|first| *first < MAX_RECOVERY), "{firsts:?}");
+    assert!(firsts.iter().all(|first| *first < MAX_DURATION), "{firsts:?}");
     assert_eq!(api.call_as(&alice, "demo.counter", json!({})).await.result(), json!({ "count": 1 }), "nothing is lost");
 }
 
