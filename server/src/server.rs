@@ -74,7 +74,7 @@ impl Server {
         let passwords = Passwords::new(password_params).map_err(|error| StartError::Password(error.to_string()))?;
         let request_ids = RequestIds::new()?;
         let store = store::open(&config).await?;
-        let accounts = Arc::new(AccountService::new(store, passwords, config.session_ttl));
+        let accounts = Arc::new(AccountService::new(store, passwords, &config));
         let dispatcher =
             Arc::new(Dispatcher::new(methods, accounts, config.request_timeout, config.request_rate, access_log));
         let detached_calls = Arc::new(DetachedCalls::new(config.request_timeout));

@@ -19,8 +19,67 @@ over_every_store! {
     of_two_hundred_concurrent_creations_of_fifty_accounts_fifty_succeed
     an_outdated_password_hash_is_replaced_at_the_next_successful_login
     expired_sessions_are_deleted_in_the_background
+    a_login_beyond_the_limit_of_sessions_ends_the_oldest
+    logins_at_the_same_time_leave_no_more_sessions_than_the_limit
     ; atomic
     fifty_concurrent_increments_in_one_session_are_all_counted
+}
+
+fn unix_seconds() -> i64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64
+}
+
+async fn a_login_beyond_the_limit_of_sessions_ends_the_oldest(kind: Kind) {
+    let server = Database::new(kind).server_with(|config| config.max_sessions_per_account = 3);
+    let api = server.api();
+    let mut sessions = vec![api.create("alice").await];
+    let bob = api.create("bob").await;
+    for _ in 0..4 {
+        // The times of sessions are in seconds.
+        let second = unix_seconds();
+        wait_for_async(async || unix_seconds() > second).await;
+        sessions.push(api.login("alice").await.session());
+        let mut codes = Vec::new();
+        for session in &sessions {
+            codes.push(api.call_as(session, "demo.echo", json!(1)).await.code());
+        }
+        let ended = sessions.len().saturating_sub(3);
+        assert_eq!(codes, [vec![1007; ended], vec![0; sessions.len() - ended]].concat());
+    }
+    assert_eq!(api.call_as(&bob, "demo.echo", json!(1)).await.code(), 0, "another account's");
+    let credentials = json!({ "user_id": "alice", "password": "secret" });
+    let renewed = api.call_as(&sessions[4], "account.login", credentials).await.session();
+    for session in [&sessions[2], &sessions[3], &renewed] {
+        assert_eq!(
+            api.call_as(session, "demo.echo", json!(1)).await.code(),
+            0,
+            "the session that was renewed made room"
+        );
+    }
+}
+
+async fn logins_at_the_same_time_leave_no_more_sessions_than_the_limit(kind: Kind) {
+    let server = Database::new(kind).server_with(|config| config.max_sessions_per_account = 3);
+    let api = server.api();
+    api.create("alice").await;
+    // No more than ten logins of one client at one account are verified at the same time.
+    let logins: Vec<_> = (0..8)
+        .map(|_| {
+            let api = api.clone();
+            tokio::spawn(async move { api.login("alice").await.session() })
+        })
+        .collect();
+    let mut valid = 0;
+    let mut sessions = Vec::new();
+    for login in logins {
+        sessions.push(login.await.unwrap());
+    }
+    for session in &sessions {
+        valid += usize::from(api.call_as(session, "demo.echo", json!(1)).await.code() == 0);
+    }
+    assert!((1..=3).contains(&valid), "{valid} sessions are valid");
+    let last = api.login("alice").await.session();
+    assert_eq!(api.call_as(&last, "demo.echo", json!(1)).await.code(), 0);
 }
 
 async fn an_account_is_created_used_changed_and_logged_out(kind: Kind) {
@@ -29,8 +88,7 @@ async fn an_account_is_created_used_changed_and_logged_out(kind: Kind) {
     let created = api.call("account.create", json!({ "user_id": "alice", "password": "secret" })).await;
     assert!(created.is_signed_by("alice"));
     let expires = created.result()["expires"].as_i64().unwrap();
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
-    assert!((now + 86_400 - expires).abs() < 60, "24 hours");
+    assert!((unix_seconds() + 86_400 - expires).abs() < 60, "24 hours");
     let first = created.session();
     assert!(first.id.len() >= 43, "32 random bytes");
 

@@ -12,8 +12,9 @@ use sha2::{Digest, Sha256};
 
 use crate::account::password::{MAX_PASSWORD_BYTES, Passwords, QueuedCall, is_legacy_hash, is_valid_length};
 use crate::client_key::ClientKey;
+use crate::config::Config;
 use crate::store::retry::{Attempt, retry};
-use crate::store::{NewSession, SessionHash, SessionRow, Store};
+use crate::store::{AttemptCounter, NewSession, SessionHash, SessionRow, Store};
 
 /// The longest user id, in bytes.
 const MAX_USER_ID_BYTES: usize = 255;
@@ -32,11 +33,22 @@ pub(crate) struct AccountService {
     store: Box<dyn Store>,
     passwords: Passwords,
     session_ttl: Duration,
+    max_sessions: u32,
+}
+
+/// A password that was right.
+struct VerifiedPassword {
+    /// The account's hash.
+    hash: String,
+    needs_rehash: bool,
+    /// The counters of the attempt.
+    counters: [AttemptCounter; 2],
 }
 
 impl AccountService {
-    pub(crate) fn new(store: Box<dyn Store>, passwords: Passwords, session_ttl: Duration) -> Self {
-        AccountService { store, passwords, session_ttl }
+    pub(crate) fn new(store: Box<dyn Store>, passwords: Passwords, config: &Config) -> Self {
+        let (session_ttl, max_sessions) = (config.session_ttl, config.max_sessions_per_account);
+        AccountService { store, passwords, session_ttl, max_sessions }
     }
 
     /// Returns the store, for operations without rules, such as `ping` and `close`.
@@ -100,7 +112,8 @@ impl AccountService {
         let new_hash = &*self.hash_for(user_id, password, OPERATOR).await?;
         retry(|| async move {
             let Some(old_hash) = self.store.password_hash(user_id).await? else { return Ok(Attempt::Finished(false)) };
-            if self.store.change_password(user_id, &old_hash, new_hash, None).await? {
+            let counters = &[throttle::account_counter(user_id)];
+            if self.store.change_password(user_id, &old_hash, new_hash, None, counters).await? {
                 return Ok(Attempt::Finished(true));
             }
             Ok(Attempt::Conflict("another change of the password came first".into()))
@@ -122,8 +135,7 @@ impl AccountService {
         self.store.rehash(user_id, old_hash, &new_hash).await
     }
 
-    /// Verifies a password, unless too many attempts of the client or at the account have failed. Returns the account's hash, and whether it
-    /// needs a rehash.
+    /// Verifies a password, unless too many attempts of the client or at the account have failed. Who uses the result ends its attempt.
     ///
     /// # Errors
     /// - 1005 (Invalid user ID or password): there is no such account, or the password is wrong.
@@ -135,7 +147,7 @@ impl AccountService {
         user_id: &str,
         password: &str,
         client: ClientKey,
-    ) -> Result<(String, bool)> {
+    ) -> Result<VerifiedPassword> {
         let counters = throttle::counters(user_id, client);
         // Counted before it is verified: of attempts at the same time no more pass than one after the other.
         if let Some(retry_at) = self.store.count_attempt(&counters, now()).await? {
@@ -143,15 +155,19 @@ impl AccountService {
             let error = Error::from(code::TOO_MANY_REQUESTS).with_retry_after(Duration::from_secs(wait));
             return Err(error.with_source(format!("too many failed logins as {}", sanitize(user_id))));
         }
-        let verified = self.check_password(call, user_id, password).await;
-        match &verified {
-            Err(error) if error.code() == code::INVALID_CREDENTIALS.number => {}
-            other => self.store.end_attempt(&counters, other.is_ok()).await?,
+        match self.check_password(call, user_id, password).await {
+            Ok((hash, needs_rehash)) => Ok(VerifiedPassword { hash, needs_rehash, counters }),
+            Err(error) => {
+                if error.code() != code::INVALID_CREDENTIALS.number {
+                    self.store.end_attempt(&counters, false).await?;
+                }
+                Err(error)
+            }
         }
-        verified
     }
 
-    /// Verifies a password. Every user id costs the same work, those of no account too.
+    /// Verifies a password. Returns the account's hash, and whether it needs a rehash. Every user id costs the same work, those of no account
+    /// too.
     async fn check_password(&self, call: &QueuedCall, user_id: &str, password: &str) -> Result<(String, bool)> {
         let is_user_id = is_user_id(user_id);
         let stored_hash = self.store.password_hash(if is_user_id { user_id } else { "" }).await?.filter(|_| is_user_id);
@@ -205,13 +221,15 @@ impl host::AccountApi for AccountService {
         Box::pin(async move {
             let client = ClientKey::new(client);
             let call = self.passwords.queue(client)?;
-            let (password_hash, needs_rehash) = self.verify_password(&call, user_id, password, client).await?;
+            let verified = self.verify_password(&call, user_id, password, client).await?;
+            let VerifiedPassword { hash, needs_rehash, counters } = verified;
             let record = self.new_session(user_id)?;
             let replaced = replaces.map(hash_session_id);
-            if !self.store.open_session(&password_hash, &to_store(&record), replaced.as_ref()).await? {
+            let session = to_store(&record);
+            if !self.store.open_session(&hash, &session, replaced.as_ref(), self.max_sessions, &counters).await? {
                 return Err(wrong_password(user_id));
             }
-            if needs_rehash && let Err(error) = self.rehash(&call, user_id, password, &password_hash).await {
+            if needs_rehash && let Err(error) = self.rehash(&call, user_id, password, &hash).await {
                 tracing::warn!(
                     user = user_id,
                     "cannot renew an outdated password hash, but the login succeeds: {error}"
@@ -234,11 +252,15 @@ impl host::AccountApi for AccountService {
             }
             let client = ClientKey::new(client);
             let call = self.passwords.queue(client)?;
-            let (old_hash, _) = self.verify_password(&call, user_id, password, client).await?;
-            let Some(new_password) = new_password else { return Ok(None) };
+            let VerifiedPassword { hash: old_hash, counters, .. } =
+                self.verify_password(&call, user_id, password, client).await?;
+            let Some(new_password) = new_password else {
+                self.store.end_attempt(&counters, true).await?;
+                return Ok(None);
+            };
             let new_hash = self.passwords.hash(&call, new_password).await?;
             let record = self.new_session(user_id)?;
-            if !self.store.change_password(user_id, &old_hash, &new_hash, Some(&to_store(&record))).await? {
+            if !self.store.change_password(user_id, &old_hash, &new_hash, Some(&to_store(&record)), &counters).await? {
                 return Err(wrong_password(user_id));
             }
             Ok(Some(record))

@@ -16,9 +16,15 @@ const ACCOUNT_WINDOW: i64 = 60 * 60;
 /// Returns the counters of an attempt: that of the client at the account, and that of the account. Their keys have a fixed size and do not
 /// contain the user id, which may be any text.
 pub(super) fn counters(user_id: &str, client: ClientKey) -> [AttemptCounter; 2] {
-    let key = |scope: &str| Sha256::new().chain_update(scope).chain_update([0]).chain_update(user_id).finalize().into();
-    [
-        AttemptCounter { key: key(&client.to_string()), limit: CLIENT_LIMIT, window: CLIENT_WINDOW },
-        AttemptCounter { key: key("account"), limit: ACCOUNT_LIMIT, window: ACCOUNT_WINDOW },
-    ]
+    let key = key(&client.to_string(), user_id);
+    [AttemptCounter { key, limit: CLIENT_LIMIT, window: CLIENT_WINDOW }, account_counter(user_id)]
+}
+
+/// Returns the counter of an account.
+pub(super) fn account_counter(user_id: &str) -> AttemptCounter {
+    AttemptCounter { key: key("account", user_id), limit: ACCOUNT_LIMIT, window: ACCOUNT_WINDOW }
+}
+
+fn key(scope: &str, user_id: &str) -> [u8; 32] {
+    Sha256::new().chain_update(scope).chain_update([0]).chain_update(user_id).finalize().into()
 }

@@ -101,6 +101,8 @@ keys! {
     database_timeout: Duration = "5s", SHORT_TIMEOUT;
     /// Lifetime of a session, from its creation
     session_ttl: Duration = "24h", TIMEOUT;
+    /// Maximum number of sessions of one account; a login beyond it ends the oldest
+    max_sessions_per_account: u32 = "100", COUNT;
     /// Maximum size of a request body, in bytes
     max_body: usize = "1m", SIZE;
     /// Maximum memory of request bodies and responses in progress, in bytes; one client may use a quarter

@@ -94,14 +94,15 @@ pub(crate) trait Store: Send + Sync {
     /// Replaces a password hash by another hash of the same password, unless the account's hash is no longer `old`.
     async fn rehash(&self, user_id: &str, old: &str, new: &str) -> Result<()>;
 
-    /// Replaces a password hash, deletes all sessions of the account, and creates the new session if there is one. Returns `false`
-    /// if there is no such account or its hash is no longer `old`.
+    /// Replaces a password hash, deletes all sessions of the account and these counters of attempts, and creates the new session if there is
+    /// one. Returns `false` if there is no such account or its hash is no longer `old`.
     async fn change_password(
         &self,
         user_id: &str,
         old: &str,
         new: &str,
         session: Option<&NewSession<'_>>,
+        counters: &[AttemptCounter],
     ) -> Result<bool>;
 
     /// Deletes an account and all its sessions. Returns `false` if there is no such account.
@@ -110,13 +111,15 @@ pub(crate) trait Store: Send + Sync {
     /// Returns up to `limit` accounts whose user ids follow `after`, in byte order.
     async fn accounts(&self, after: &str, limit: i64) -> Result<Vec<AccountRow>>;
 
-    /// Creates a session, and deletes the one it replaces if that belongs to the same user. Returns `false` if the account's hash is
-    /// no longer `password_hash`.
+    /// Creates a session, and deletes the one it replaces if that belongs to the same user, and the oldest beyond `max_sessions`, which is at
+    /// least 1. Ends the attempt as a success. Returns `false` if the account's hash is no longer `password_hash`.
     async fn open_session(
         &self,
         password_hash: &str,
         session: &NewSession<'_>,
         replaces: Option<&SessionHash>,
+        max_sessions: u32,
+        counters: &[AttemptCounter; 2],
     ) -> Result<bool>;
 
     /// Returns a session that has not expired at `now`. Every authenticated call reads it, so it reads no long state.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use method_sdk::host::StateRecord;
 use method_sdk::{DatabaseHandle, Result};
+use mongodb::action::Find;
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, Document, doc};
 use mongodb::error::{Error, ErrorKind, WriteFailure};
@@ -166,6 +167,14 @@ impl MongoStore {
         self.sessions.delete_many(doc! { "user_id": user_id }).await.map(drop)
     }
 
+    /// Deletes the oldest sessions of an account beyond `max`, except `newest`. Of logins at the same time, the last to read sees the sessions
+    /// of all.
+    async fn delete_oldest_sessions(&self, newest: &NewSession<'_>, max: u32) -> mongodb::error::Result<()> {
+        let others = doc! { "user_id": newest.user_id, "_id": { "$ne": id(&newest.hash) } };
+        let oldest = self.sessions.find(others).sort(doc! { "created": -1 }).skip(u64::from(max) - 1);
+        delete_found(&self.sessions, oldest).await.map(drop)
+    }
+
     async fn has_password_hash(&self, user_id: &str, password_hash: &str) -> mongodb::error::Result<bool> {
         let account = self.accounts.find_one(doc! { "_id": user_id, "password_hash": password_hash });
         Ok(account.await?.is_some())
@@ -214,19 +223,34 @@ impl MongoStore {
         self.attempts.update_one(counted, update).await.map(drop)
     }
 
+    async fn finish_attempt(&self, counters: &[AttemptCounter; 2], is_success: bool) -> mongodb::error::Result<()> {
+        let [client, account] = counters;
+        if is_success {
+            self.attempts.delete_one(doc! { "_id": id(&client.key) }).await?;
+        } else {
+            self.take_back(client).await?;
+        }
+        self.take_back(account).await
+    }
+
     /// Deletes a bounded number of documents of a collection that have expired at `now`.
     async fn delete_expired_of(&self, collection: &Collection<Document>, now: i64) -> mongodb::error::Result<u64> {
         let expired = doc! { "expires": { "$lte": now } };
-        let mut cursor = collection.find(expired).projection(doc! { "_id": 1 }).limit(EXPIRED_BATCH).await?;
-        let mut ids: Vec<Bson> = Vec::new();
-        while cursor.advance().await? {
-            ids.extend(cursor.deserialize_current()?.remove("_id"));
-        }
-        if ids.is_empty() {
-            return Ok(0);
-        }
-        Ok(collection.delete_many(doc! { "_id": { "$in": ids } }).await?.deleted_count)
+        delete_found(collection, collection.find(expired).limit(EXPIRED_BATCH)).await
     }
+}
+
+/// Deletes the documents that `find` finds, and returns their number.
+async fn delete_found(collection: &Collection<Document>, find: Find<'_, Document>) -> mongodb::error::Result<u64> {
+    let mut cursor = find.projection(doc! { "_id": 1 }).await?;
+    let mut ids: Vec<Bson> = Vec::new();
+    while cursor.advance().await? {
+        ids.extend(cursor.deserialize_current()?.remove("_id"));
+    }
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    Ok(collection.delete_many(doc! { "_id": { "$in": ids } }).await?.deleted_count)
 }
 
 fn id(hash: &SessionHash) -> Binary {
@@ -310,6 +334,7 @@ impl Store for MongoStore {
         old: &str,
         new: &str,
         session: Option<&NewSession<'_>>,
+        counters: &[AttemptCounter],
     ) -> Result<bool> {
         self.run(async {
             if !self.has_password_hash(user_id, old).await? {
@@ -320,6 +345,9 @@ impl Store for MongoStore {
                 return Ok(false);
             }
             self.remove_sessions(user_id).await?;
+            for counter in counters {
+                self.attempts.delete_one(doc! { "_id": id(&counter.key) }).await?;
+            }
             if let Some(session) = session {
                 self.insert_session(session).await?;
             }
@@ -359,6 +387,8 @@ impl Store for MongoStore {
         password_hash: &str,
         session: &NewSession<'_>,
         replaces: Option<&SessionHash>,
+        max_sessions: u32,
+        counters: &[AttemptCounter; 2],
     ) -> Result<bool> {
         self.run(async {
             self.insert_session(session).await?;
@@ -369,6 +399,8 @@ impl Store for MongoStore {
             if let Some(replaces) = replaces {
                 self.sessions.delete_one(doc! { "_id": id(replaces), "user_id": session.user_id }).await?;
             }
+            self.delete_oldest_sessions(session, max_sessions).await?;
+            self.finish_attempt(counters, true).await?;
             Ok(true)
         })
         .await
@@ -431,16 +463,7 @@ impl Store for MongoStore {
     }
 
     async fn end_attempt(&self, counters: &[AttemptCounter; 2], is_success: bool) -> Result<()> {
-        let [client, account] = counters;
-        self.run(async {
-            if is_success {
-                self.attempts.delete_one(doc! { "_id": id(&client.key) }).await?;
-            } else {
-                self.take_back(client).await?;
-            }
-            self.take_back(account).await
-        })
-        .await
+        self.run(self.finish_attempt(counters, is_success)).await
     }
 
     async fn delete_expired(&self, now: i64) -> Result<u64> {

@@ -93,12 +93,32 @@ impl<E: Executor> SqlStore<E> {
             false => Attempt::Conflict("a counter of attempts expired while it was used".into()),
         })
     }
+
+    /// Deletes the oldest sessions of an account beyond `max`, except `newest`, in a transaction of their own: of logins at the same time, the
+    /// last to count sees the sessions of all.
+    async fn delete_oldest_sessions(&self, newest: &NewSession<'_>, max: i64) -> Result<()> {
+        let user_id = Text(newest.user_id);
+        let rows = self.fetch(E::STATEMENTS.count_sessions, &[user_id]).await?;
+        let count = rows.into_iter().next().map_or(Ok(0), |mut row| row.int())?;
+        if count > max {
+            let args = [user_id, Blob(&newest.hash), Int(max - 1)];
+            self.execute(E::STATEMENTS.delete_oldest_sessions, &args).await?;
+        }
+        Ok(())
+    }
 }
 
 fn insert_session<'a, E: Executor>(password_hash: &'a str, session: &'a NewSession<'_>) -> Step<'a> {
     let NewSession { hash, user_id, created, expires } = session;
     let args = [Blob(hash), Int(*created), Int(*expires), Int(SIGNATURE_VERSION), Text(user_id), Text(password_hash)];
     Step::required(E::STATEMENTS.insert_session, args)
+}
+
+fn end_attempt<E: Executor>(counters: &[AttemptCounter; 2], is_success: bool) -> [Step<'_>; 2] {
+    let statements = E::STATEMENTS;
+    let [client, account] = counters.each_ref().map(|counter| [Blob(&counter.key)]);
+    let first = if is_success { statements.delete_attempt } else { statements.take_back_attempt };
+    [Step::new(first, client), Step::new(statements.take_back_attempt, account)]
 }
 
 fn state(mut row: Row) -> Result<StateRecord> {
@@ -155,11 +175,13 @@ impl<E: Executor> Store for SqlStore<E> {
         old: &str,
         new: &str,
         session: Option<&NewSession<'_>>,
+        counters: &[AttemptCounter],
     ) -> Result<bool> {
         let mut steps = vec![
             Step::required(E::STATEMENTS.change_password, [Text(new), Text(user_id), Text(old)]),
             Step::new(E::STATEMENTS.delete_sessions, [Text(user_id)]),
         ];
+        steps.extend(counters.iter().map(|counter| Step::new(E::STATEMENTS.delete_attempt, [Blob(&counter.key)])));
         steps.extend(session.map(|session| insert_session::<E>(new, session)));
         self.transaction(&steps).await
     }
@@ -183,13 +205,20 @@ impl<E: Executor> Store for SqlStore<E> {
         password_hash: &str,
         session: &NewSession<'_>,
         replaces: Option<&SessionHash>,
+        max_sessions: u32,
+        counters: &[AttemptCounter; 2],
     ) -> Result<bool> {
         let mut steps = vec![insert_session::<E>(password_hash, session)];
+        steps.extend(end_attempt::<E>(counters, true));
         steps.extend(
             replaces
                 .map(|replaced| Step::new(E::STATEMENTS.delete_session_of, [Blob(replaced), Text(session.user_id)])),
         );
-        self.transaction(&steps).await
+        let is_opened = self.transaction(&steps).await?;
+        if is_opened {
+            self.delete_oldest_sessions(session, max_sessions.into()).await?;
+        }
+        Ok(is_opened)
     }
 
     async fn session(&self, hash: &SessionHash, now: i64) -> Result<Option<SessionRow>> {
@@ -224,12 +253,7 @@ impl<E: Executor> Store for SqlStore<E> {
     }
 
     async fn end_attempt(&self, counters: &[AttemptCounter; 2], is_success: bool) -> Result<()> {
-        let [client, account] = counters;
-        let statements = E::STATEMENTS;
-        let first = if is_success { statements.delete_attempt } else { statements.take_back_attempt };
-        let steps =
-            [Step::new(first, [Blob(&client.key)]), Step::new(statements.take_back_attempt, [Blob(&account.key)])];
-        self.transaction(&steps).await.map(drop)
+        self.transaction(&end_attempt::<E>(counters, is_success)).await.map(drop)
     }
 
     async fn delete_expired(&self, now: i64) -> Result<u64> {

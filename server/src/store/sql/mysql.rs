@@ -85,6 +85,13 @@ impl Dialect for MySql {
         delete_session: "DELETE FROM sessions WHERE session_hash = ?",
         delete_session_of: "DELETE FROM sessions WHERE session_hash = ? AND user_id = ?",
         delete_sessions: "DELETE FROM sessions WHERE user_id = ?",
+        count_sessions: "SELECT count(*) FROM sessions WHERE user_id = ?",
+        // In a derived table, because neither a table that is changed may be read nor `IN` contain a `LIMIT`.
+        delete_oldest_sessions: "
+            DELETE FROM sessions WHERE session_hash IN (SELECT session_hash FROM (
+                SELECT session_hash FROM sessions WHERE user_id = ? AND session_hash <> ?
+                ORDER BY created DESC LIMIT 18446744073709551615 OFFSET ?
+            ) AS oldest)",
         delete_expired: "DELETE FROM sessions WHERE expires <= ? LIMIT ?",
         insert_attempt: "INSERT IGNORE INTO login_attempts (attempt_key, failures, next_at, expires) VALUES (?, 0, 0, ?)",
         count_attempt: COUNT_ATTEMPT,

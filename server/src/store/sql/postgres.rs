@@ -55,6 +55,11 @@ impl Dialect for Postgres {
         delete_session: "DELETE FROM sessions WHERE session_hash = $1",
         delete_session_of: "DELETE FROM sessions WHERE session_hash = $1 AND user_id = $2",
         delete_sessions: "DELETE FROM sessions WHERE user_id = $1",
+        count_sessions: "SELECT count(*) FROM sessions WHERE user_id = $1",
+        delete_oldest_sessions: "
+            DELETE FROM sessions WHERE session_hash IN (
+                SELECT session_hash FROM sessions WHERE user_id = $1 AND session_hash <> $2 ORDER BY created DESC OFFSET $3
+            )",
         delete_expired: "
             DELETE FROM sessions
             WHERE session_hash IN (SELECT session_hash FROM sessions WHERE expires <= $1 LIMIT $2)",

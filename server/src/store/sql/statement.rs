@@ -32,6 +32,10 @@ pub(super) struct Statements {
     pub(super) delete_session_of: &'static str,
     /// Arguments: user id.
     pub(super) delete_sessions: &'static str,
+    /// Arguments: user id.
+    pub(super) count_sessions: &'static str,
+    /// Deletes the oldest sessions of an account. Arguments: user id, the hash of a session to keep, the number of others to keep.
+    pub(super) delete_oldest_sessions: &'static str,
     /// Arguments: now, limit.
     pub(super) delete_expired: &'static str,
     /// Inserts a counter of attempts unless it exists. Arguments: key, expiry.

@@ -19,6 +19,11 @@ pub(super) const STATEMENTS: Statements = Statements {
     delete_session: "DELETE FROM sessions WHERE session_hash = ?",
     delete_session_of: "DELETE FROM sessions WHERE session_hash = ? AND user_id = ?",
     delete_sessions: "DELETE FROM sessions WHERE user_id = ?",
+    count_sessions: "SELECT count(*) FROM sessions WHERE user_id = ?",
+    delete_oldest_sessions: "
+        DELETE FROM sessions WHERE session_hash IN (
+            SELECT session_hash FROM sessions WHERE user_id = ? AND session_hash <> ? ORDER BY created DESC LIMIT -1 OFFSET ?
+        )",
     delete_expired: "
         DELETE FROM sessions
         WHERE session_hash IN (SELECT session_hash FROM sessions WHERE expires <= ? LIMIT ?)",
