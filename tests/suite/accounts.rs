@@ -53,7 +53,7 @@ async fn a_login_beyond_the_limit_of_sessions_ends_the_oldest(kind: Kind) {
         assert_eq!(
             api.call_as(session, "demo.echo", json!(1)).await.code(),
             0,
-            "the session that was renewed made room"
+            "the renewed session is not one more"
         );
     }
 }

@@ -135,7 +135,7 @@ impl AccountService {
         self.store.rehash(user_id, old_hash, &new_hash).await
     }
 
-    /// Verifies a password, unless too many attempts of the client or at the account have failed. Who uses the result ends its attempt.
+    /// Verifies a password, unless too many attempts of the client or at the account have failed. The caller ends the attempt of the result.
     ///
     /// # Errors
     /// - 1005 (Invalid user ID or password): there is no such account, or the password is wrong.
