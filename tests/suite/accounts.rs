@@ -50,11 +50,7 @@ async fn a_login_beyond_the_limit_of_sessions_ends_the_oldest(kind: Kind) {
     let credentials = json!({ "user_id": "alice", "password": "secret" });
     let renewed = api.call_as(&sessions[4], "account.login", credentials).await.session();
     for session in [&sessions[2], &sessions[3], &renewed] {
-        assert_eq!(
-            api.call_as(session, "demo.echo", json!(1)).await.code(),
-            0,
-            "the renewed session is not one more"
-        );
+        assert_eq!(api.call_as(session, "demo.echo", json!(1)).await.code(), 0, "the renewed session is not one more");
     }
 }
 

@@ -211,7 +211,7 @@ impl Hold {
             return Hold::Table(transaction);
         }
         let _ = database;
-        let pid = Pid::from_raw(machine.file("pid").trim().parse().unwrap()).unwrap();
+        let pid = machine.pid();
         kill_process(pid, Signal::STOP).unwrap();
         Hold::Process(pid)
     }

@@ -1,10 +1,12 @@
 //! Databases for tests: each test has an empty one of its own, on a database server that `tests/run` or the developer has started.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use method_sdk::{Database as Handle, Methods, sqlx};
+use rustix::process::{Pid, Signal, kill_process};
 use simpleapi_server::{Config, Database as DatabaseKind, Secret};
 use sqlx::{AssertSqlSafe, Connection as _};
 use tempfile::TempDir;
@@ -170,6 +172,13 @@ impl Database {
         let query = if query.is_empty() { String::new() } else { format!("?{query}") };
         let url = format!("{scheme}://{server}/{name}{query}");
         Arc::new(Database { kind, name, url, directory: directory() })
+    }
+
+    /// The same database on another node of its cluster.
+    #[cfg(feature = "mysql")]
+    pub(crate) fn on_node(&self, url: &str) -> Arc<Self> {
+        let url = format!("{url}{}", self.name);
+        Arc::new(Database { kind: self.kind, name: String::new(), url, directory: directory() })
     }
 
     /// The options of a server that uses this database.
@@ -418,14 +427,27 @@ fn run(kind: Kind, url: &str, statement: String) {
 
 /// A private database server that a test can stop and start again.
 pub(crate) struct Machine {
-    kind: Kind,
-    folder: TempDir,
+    /// What `tests/database` calls a server of this kind.
+    kind: &'static str,
+    folder: PathBuf,
+    _parent: Arc<TempDir>,
     pub(crate) url: String,
 }
 
 impl Machine {
     pub(crate) fn start(kind: Kind) -> Self {
-        let mut machine = Machine { kind, folder: tempfile::tempdir().unwrap(), url: String::new() };
+        Machine::start_in(kind.name(), &directory(), "server")
+    }
+
+    /// Starts a node of the Galera cluster whose nodes are in `parent`.
+    #[cfg(feature = "mysql")]
+    pub(crate) fn start_node(parent: &Arc<TempDir>, name: &str) -> Self {
+        Machine::start_in("galera", parent, name)
+    }
+
+    fn start_in(kind: &'static str, parent: &Arc<TempDir>, name: &str) -> Self {
+        let (folder, _parent) = (parent.path().join(name), parent.clone());
+        let mut machine = Machine { kind, folder, _parent, url: String::new() };
         machine.restart();
         machine
     }
@@ -439,14 +461,23 @@ impl Machine {
         self.script("stop");
     }
 
+    /// Ends the server as a crash does.
+    pub(crate) fn kill(&self) {
+        kill_process(self.pid(), Signal::KILL).unwrap();
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_raw(self.file("pid").trim().parse().unwrap()).unwrap()
+    }
+
     /// Reads a file of the server's folder: its log, or the port of FerretDB's counters.
     pub(crate) fn file(&self, name: &str) -> String {
-        std::fs::read_to_string(self.folder.path().join(name)).unwrap()
+        std::fs::read_to_string(self.folder.join(name)).unwrap()
     }
 
     fn script(&self, action: &str) -> String {
         let mut command = Command::new(root().join("tests/database"));
-        let output = command.arg(self.kind.name()).arg(action).arg(self.folder.path()).output().unwrap();
+        let output = command.arg(self.kind).arg(action).arg(&self.folder).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }

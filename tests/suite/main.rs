@@ -13,8 +13,8 @@ mod command;
 mod database_outages;
 mod databases;
 mod endpoints;
+mod faults;
 mod graceful_shutdown;
-
 mod http;
 mod http2;
 mod limits;

@@ -20,6 +20,11 @@ pub(super) trait Dialect: Database {
     /// The steps of the schema, in order. Each increases the number that `SCHEMA_VERSION` returns. Add steps, never change them.
     const MIGRATIONS: &[&str];
 
+    /// Prepares a new connection.
+    fn after_connect(_connection: &mut Self::Connection) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+
     /// Returns `true` if `error` says that a table does not exist.
     fn is_missing_table(error: &dyn DatabaseError) -> bool;
 

@@ -2,7 +2,7 @@
 
 use sqlx::MySql;
 use sqlx::error::DatabaseError;
-use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlPool, MySqlSslMode};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlPool, MySqlSslMode};
 
 use super::SqlStore;
 use super::dialect::{Dialect, execution};
@@ -139,13 +139,28 @@ impl Dialect for MySql {
     ",
     ];
 
+    /// In a Galera cluster, a statement waits until its node has applied what other nodes have committed before it: a session is valid, or has
+    /// ended, on every node in the same moment. Where there is no cluster, the variable has no effect or does not exist.
+    async fn after_connect(connection: &mut MySqlConnection) -> sqlx::Result<()> {
+        const UNKNOWN_SYSTEM_VARIABLE: u16 = 1193;
+        const READS_UPDATES_AND_DELETES: &str = "SET SESSION wsrep_sync_wait = 3";
+        match Self::execute_script(connection, READS_UPDATES_AND_DELETES).await {
+            Err(sqlx::Error::Database(error)) if has_number(&*error, UNKNOWN_SYSTEM_VARIABLE) => Ok(()),
+            outcome => outcome,
+        }
+    }
+
     fn is_missing_table(error: &dyn DatabaseError) -> bool {
         const NO_SUCH_TABLE: u16 = 1146;
-        error.try_downcast_ref::<MySqlDatabaseError>().is_some_and(|error| error.number() == NO_SUCH_TABLE)
+        has_number(error, NO_SUCH_TABLE)
     }
 
     fn handle(pool: MySqlPool) -> method_sdk::Database {
         method_sdk::Database::Mysql(pool)
     }
     execution!();
+}
+
+fn has_number(error: &dyn DatabaseError, number: u16) -> bool {
+    error.try_downcast_ref::<MySqlDatabaseError>().is_some_and(|error| error.number() == number)
 }

@@ -8,6 +8,7 @@ use sqlx::pool::{PoolConnection, PoolOptions};
 use sqlx::{ConnectOptions as _, Connection, Database, Pool, Result};
 use tokio::time::timeout;
 
+use super::dialect::Dialect;
 use crate::config::Config;
 use crate::store::guard::connect_timeout;
 
@@ -23,13 +24,14 @@ pub(super) struct ConnectionPool<D: Database> {
     max_idle: usize,
 }
 
-impl<D: Database> ConnectionPool<D> {
+impl<D: Dialect> ConnectionPool<D> {
     /// Creates a pool that connects on demand.
     pub(super) fn new(config: &Config, options: Options<D>) -> Self {
         let pool = PoolOptions::new()
             .max_connections(config.database_connections)
             .acquire_timeout(connect_timeout(config))
             .test_before_acquire(false)
+            .after_connect(|connection, _| Box::pin(D::after_connect(connection)))
             .before_acquire(|connection, state| Box::pin(async move { Ok(is_alive(connection, state.idle_for).await) }))
             .connect_lazy_with(options);
         ConnectionPool { pool, idle: Mutex::default(), max_idle: config.database_connections as usize / 2 }

@@ -20,6 +20,13 @@ impl<D: Dialect> PoolExecutor<D> {
         PoolExecutor { pool }
     }
 
+    async fn try_execute(&self, sql: &'static str, args: &[Arg<'_>]) -> sqlx::Result<u64> {
+        let mut leased = self.pool.acquire().await?;
+        let affected = D::execute(&mut leased, sql, args).await?;
+        self.pool.release(leased);
+        Ok(affected)
+    }
+
     async fn try_transaction(&self, steps: &[Step<'_>]) -> sqlx::Result<bool> {
         let mut leased = self.pool.acquire().await?;
         let mut transaction = leased.begin().await?;
@@ -65,10 +72,7 @@ impl<D: Dialect> Executor for PoolExecutor<D> {
     }
 
     async fn execute(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<u64> {
-        let mut leased = self.pool.acquire().await?;
-        let affected = D::execute(&mut leased, sql, args).await?;
-        self.pool.release(leased);
-        Ok(affected)
+        retry_conflicts(|| self.try_execute(sql, args)).await
     }
 
     async fn fetch(&self, sql: &'static str, args: &[Arg<'_>]) -> Result<Vec<Row>> {
@@ -78,15 +82,8 @@ impl<D: Dialect> Executor for PoolExecutor<D> {
         Ok(rows)
     }
 
-    /// Retries a transaction that the database aborted because of a concurrent one.
     async fn transaction(&self, steps: &[Step<'_>]) -> Result<bool> {
-        let attempt = || async {
-            match self.try_transaction(steps).await {
-                Err(sqlx::Error::Database(error)) if is_conflict(&*error) => Ok(Attempt::Conflict(error)),
-                outcome => Ok(Attempt::Finished(outcome?)),
-            }
-        };
-        retry(attempt).await
+        retry_conflicts(|| self.try_transaction(steps)).await
     }
 
     async fn close(&self) {
@@ -98,6 +95,20 @@ async fn schema_version<D: Dialect>(connection: &mut D::Connection) -> sqlx::Res
     let rows = D::fetch(connection, D::SCHEMA_VERSION, &[]).await?;
     let mut version = rows.into_iter().next().ok_or(sqlx::Error::RowNotFound)?;
     version.int().map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
+/// Retries a transaction that the database aborted because of a concurrent one. A statement outside a transaction is one too.
+async fn retry_conflicts<T, F: Future<Output = sqlx::Result<T>>>(mut execute: impl FnMut() -> F) -> Result<T> {
+    retry(|| {
+        let transaction = execute();
+        async {
+            match transaction.await {
+                Err(sqlx::Error::Database(error)) if is_conflict(&*error) => Ok(Attempt::Conflict(error)),
+                outcome => Ok(Attempt::Finished(outcome?)),
+            }
+        }
+    })
+    .await
 }
 
 /// Returns `true` for the SQLSTATEs of a serialization failure, which is also MySQL's deadlock, and of PostgreSQL's deadlock.
