@@ -427,7 +427,7 @@ fn run(kind: Kind, url: &str, statement: String) {
 
 /// A private database server that a test can stop and start again.
 pub(crate) struct Machine {
-    /// What `tests/database` calls a server of this kind.
+    /// The name of the kind in `tests/database`.
     kind: &'static str,
     folder: PathBuf,
     _parent: Arc<TempDir>,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use method_sdk::sqlx::{self, Connection as _, MySqlConnection};
 use serde_json::json;
 
 use crate::databases::{Database, Kind, Machine};
@@ -14,7 +15,7 @@ use crate::support::{Api, Listening as _, directory, wait_for_async};
 struct Cluster {
     servers: [Server; 3],
     /// Removed before the nodes stop.
-    _database: Arc<Database>,
+    database: Arc<Database>,
     nodes: [Machine; 3],
 }
 
@@ -24,7 +25,21 @@ impl Cluster {
         let nodes = ["one", "two", "three"].map(|name| Machine::start_node(&parent, name));
         let database = Database::on(Kind::Mysql, &nodes[0].url);
         let servers = nodes.each_ref().map(|node| database.on_node(&node.url).server());
-        Cluster { servers, _database: database, nodes }
+        Cluster { servers, database, nodes }
+    }
+
+    async fn connect(&self, node: usize) -> MySqlConnection {
+        MySqlConnection::connect(&self.database.on_node(&self.nodes[node].url).url).await.unwrap()
+    }
+
+    /// Waits until a statement that contains `sql` has begun on a node and has not ended.
+    async fn wait_for_waiting_query(&self, node: usize, sql: &str) {
+        let mut connection = self.connect(node).await;
+        let count = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE concat('%', ?, '%') AND time_ms > 100             AND id <> connection_id()";
+        wait_for_async(async || {
+            sqlx::query_scalar::<_, i64>(count).bind(sql).fetch_one(&mut connection).await.unwrap() > 0
+        })
+        .await;
     }
 
     fn apis(&self) -> [Api; 3] {
@@ -32,10 +47,24 @@ impl Cluster {
     }
 }
 
+/// A node that applies nothing, as one that lags behind, until the end of the pause.
+struct Pause(MySqlConnection);
+
+impl Pause {
+    async fn begin(mut connection: MySqlConnection) -> Self {
+        sqlx::raw_sql("FLUSH TABLES WITH READ LOCK").execute(&mut connection).await.unwrap();
+        Pause(connection)
+    }
+
+    async fn end(mut self) {
+        sqlx::raw_sql("UNLOCK TABLES").execute(&mut self.0).await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Galera: run tests/run"]
 async fn a_session_is_valid_or_has_ended_on_every_node_in_the_same_moment() {
-    const LOGINS: usize = 60;
+    const LOGINS: usize = 10;
     let cluster = Cluster::start();
     let apis = cluster.apis();
     apis[0].create("alice").await;
@@ -47,6 +76,16 @@ async fn a_session_is_valid_or_has_ended_on_every_node_in_the_same_moment() {
         assert_eq!(there.call_as(&session, "account.logout", json!({})).await.code(), 0);
         assert_eq!(here.call_as(&session, "demo.echo", json!(1)).await.code(), 1007, "{n}");
     }
+    // On a node that lags behind, the call waits.
+    let pause = Pause::begin(cluster.connect(1).await).await;
+    let session = apis[0].login("alice").await.session();
+    let call = tokio::spawn({
+        let api = apis[1].clone();
+        async move { api.call_as(&session, "demo.echo", json!(1)).await.code() }
+    });
+    cluster.wait_for_waiting_query(1, "FROM sessions").await;
+    pause.end().await;
+    assert_eq!(call.await.unwrap(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,7 +127,7 @@ async fn a_password_change_during_logins_on_other_nodes_leaves_no_session_of_the
     assert_ne!(password, "secret", "some changes succeeded");
 }
 
-/// What one client has seen.
+/// The observations of one client.
 #[derive(Default)]
 struct Seen {
     /// The last count that was acknowledged.
