@@ -31,6 +31,7 @@ mod client_key;
 mod config;
 #[cfg(feature = "dev")]
 mod dev;
+mod heap;
 mod log;
 mod runtime;
 mod server;

@@ -15,6 +15,7 @@ use crate::call::Dispatcher;
 use crate::call::in_flight::DetachedCalls;
 use crate::call::methods::MethodTable;
 use crate::config::Config;
+use crate::heap;
 use crate::log::{AccessLog, EventAccessLog, Repeated};
 use crate::state::AppState;
 use crate::store::{self, StoreError};
@@ -109,6 +110,7 @@ impl Server {
         tokio::select! {
             () = transport::run(listener, self.has_inherited_listener, self.state.clone(), shutdown) => {}
             () = delete_expired_sessions(&accounts) => {}
+            () = heap::trim_periodically() => {}
         }
         // A method that was aborted may still hold a database connection, so the wait is bounded.
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, accounts.store().close()).await;

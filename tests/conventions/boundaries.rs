@@ -5,7 +5,8 @@ use crate::{assert_none, rust_files, text};
 
 /// A word in code, the folder in which it is looked for, and the files and folders that may use it.
 const BOUNDARIES: &[(&str, &str, &[&str])] = &[
-    ("unsafe", "", &["server/loader/"]),
+    ("unsafe", "", &["server/heap/", "server/loader/"]),
+    ("libc", "", &["server/heap/"]),
     ("warp", "", &["server/src/transport/http/", "server/src/transport/connection.rs"]),
     ("hmac", "server", &["server/src/call/auth.rs"]),
     ("sha1", "server", &["server/src/call/auth.rs"]),

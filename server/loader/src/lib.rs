@@ -1,4 +1,4 @@
-//! Loads compiled libraries of methods into the process. The only package with `unsafe` in it.
+//! Loads compiled libraries of methods into the process. One of the two packages with `unsafe` in them.
 
 #![allow(unsafe_code, reason = "loading a library runs its code, and its symbols have no types")]
 
