@@ -9,6 +9,9 @@ use crate::client_key::ClientKey;
 /// The part of the budget that one client may use.
 const CLIENT_SHARE: usize = 4;
 
+/// The bytes that a client may use while others use the whole budget, so that floods do not keep small calls out.
+const CLIENT_MINIMUM: usize = 16 * 1024;
+
 /// The bytes in use of one client.
 type ClientBytes = Arc<AtomicUsize>;
 
@@ -59,8 +62,9 @@ impl MemoryAccount {
 
     /// Returns `true` if the client has used its share, or all clients the budget.
     pub(crate) fn is_exhausted(&self) -> bool {
-        self.bytes.load(Ordering::Relaxed) >= self.budget.max_of_client
-            || self.budget.used.load(Ordering::Relaxed) >= self.budget.max
+        let of_client = self.bytes.load(Ordering::Relaxed);
+        let is_budget_used = self.budget.used.load(Ordering::Relaxed) >= self.budget.max;
+        of_client >= self.budget.max_of_client || (is_budget_used && of_client >= CLIENT_MINIMUM)
     }
 
     /// Adds bytes that are in memory already, as a response is.
@@ -73,7 +77,7 @@ impl MemoryAccount {
     pub(crate) fn try_add(&self, bytes: usize) -> bool {
         let of_client = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let of_all = self.budget.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let fits = of_client <= self.budget.max_of_client && of_all <= self.budget.max;
+        let fits = of_client <= self.budget.max_of_client && (of_all <= self.budget.max || of_client <= CLIENT_MINIMUM);
         if !fits {
             self.remove(bytes);
         }
@@ -96,15 +100,23 @@ mod tests {
 
     #[test]
     fn a_client_has_a_share_and_all_clients_have_the_budget() {
-        let budget = MemoryBudget::new(1000, 10);
+        let budget = MemoryBudget::new(1_000_000, 10);
         let accounts = [1, 2, 3, 4, 5].map(|n| budget.account(client(&format!("192.0.2.{n}"))));
         let [first, .., last] = &accounts;
-        assert!(first.try_add(250) && !first.try_add(1) && first.is_exhausted());
+        assert!(first.try_add(250_000) && !first.try_add(1) && first.is_exhausted());
         assert!(!budget.account(client("192.0.2.1")).try_add(1), "another connection of the client");
-        assert!(accounts[1..4].iter().all(|account| account.try_add(250)));
-        assert!(!last.try_add(1) && last.is_exhausted(), "the budget");
-        first.remove(250);
-        assert!(last.try_add(250) && !first.try_add(1));
+        assert!(accounts[1..4].iter().all(|account| account.try_add(250_000)));
+        assert!(!last.try_add(CLIENT_MINIMUM + 1), "the budget");
+        first.remove(250_000);
+        assert!(last.try_add(250_000) && !first.try_add(CLIENT_MINIMUM + 1));
+    }
+
+    #[test]
+    fn a_small_call_is_accepted_while_others_use_the_whole_budget() {
+        let budget = MemoryBudget::new(1_000_000, 1_000_000);
+        assert!(budget.account(client("192.0.2.1")).try_add(1_000_000));
+        let other = budget.account(client("192.0.2.2"));
+        assert!(!other.is_exhausted() && other.try_add(CLIENT_MINIMUM) && other.is_exhausted() && !other.try_add(1));
     }
 
     #[test]

@@ -1,4 +1,6 @@
-//! Faults of what the server depends on, and what is left after them.
+//! Faults of the server's process and of what it depends on, and what is left after them.
 
 #[cfg(feature = "mysql")]
 mod galera;
+#[cfg(feature = "sqlite")]
+mod kills;
