@@ -281,9 +281,11 @@ async fn an_sqlite_file_that_was_moved_fails_writes_with_1016_until_it_returns()
     let server = database.server();
     let api = server.api();
     let alice = api.create("alice").await;
+    let create = json!({ "user_id": "bob", "password": "secret" });
     let (path, moved) = (database.directory.path().join("simpleapi.db"), database.directory.path().join("moved.db"));
     std::fs::rename(&path, &moved).unwrap();
     assert_eq!(api.call_as(&alice, "demo.counter", json!({})).await.code(), 1016);
+    assert_eq!(api.call("account.create", create.clone()).await.code(), 1016);
     assert_eq!(api.get("/readyz").await.status, 503);
     assert!(!path.exists(), "no empty file takes its place");
     std::fs::write(&path, "").unwrap();
@@ -291,6 +293,7 @@ async fn an_sqlite_file_that_was_moved_fails_writes_with_1016_until_it_returns()
     assert_eq!(api.get("/readyz").await.status, 503);
     std::fs::rename(&moved, &path).unwrap();
     assert_eq!(api.call_as(&alice, "demo.counter", json!({})).await.result(), json!({ "count": 1 }));
+    assert_eq!(api.call("account.create", create).await.code(), 0);
     assert_eq!(api.get("/readyz").await.status, 200);
 }
 

@@ -7,6 +7,7 @@
     allow(dead_code, unused_imports, unused_variables, reason = "few databases need few of the helpers")
 )]
 
+mod abuse;
 mod accounts;
 mod administration;
 mod command;

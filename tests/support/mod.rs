@@ -17,7 +17,7 @@ pub(crate) use process::Process;
 /// The time after which a test gives up waiting.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Returns the size of a test: `long` if `tests/hardening` runs it, and `short` otherwise.
+/// Returns the size of a test: `long` under `tests/run hardening`, and `short` otherwise.
 pub(crate) fn short_or_long<T>(short: T, long: T) -> T {
     if std::env::var_os("SIMPLEAPI_TEST_LONG").is_some() { long } else { short }
 }

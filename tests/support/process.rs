@@ -13,6 +13,9 @@ use tempfile::TempDir;
 
 use super::{Listening, TIMEOUT, wait_for};
 
+/// The part of a log that is kept, in bytes: floods write more.
+const MAX_LOG: usize = 64 << 20;
+
 /// A running server; killed when dropped.
 pub(crate) struct Process {
     pub(crate) child: Child,
@@ -54,8 +57,10 @@ impl Process {
                     let _ = sender.send(address);
                 }
                 let mut lines = lines.lock().unwrap();
-                lines.push_str(&line);
-                lines.push('\n');
+                if lines.len() < MAX_LOG {
+                    lines.push_str(&line);
+                    lines.push('\n');
+                }
             }
         });
         let address = receiver.recv_timeout(TIMEOUT).unwrap_or_else(|_| panic!("no server: {}", log.lock().unwrap()));

@@ -1,4 +1,4 @@
-//! A server that is killed again and again while clients create accounts, log in, change passwords and save state.
+//! A server that is killed repeatedly while clients create accounts, log in, change passwords and save state.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

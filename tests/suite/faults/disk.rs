@@ -1,0 +1,66 @@
+//! A disk without space.
+
+use std::fs::OpenOptions;
+use std::process::Command;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::server::Server;
+use crate::support::{Listening as _, wait_for_async};
+
+/// A file system of eight mebibytes, unmounted when dropped.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    fn mount() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(folder.path()).output();
+        assert!(mount.unwrap().status.success(), "only root may mount a disk");
+        SmallDisk(folder)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).output();
+    }
+}
+
+#[tokio::test]
+#[ignore = "mounts a small disk, as root: run tests/run"]
+async fn a_full_disk_loses_nothing_that_was_acknowledged() {
+    let disk = SmallDisk::mount();
+    let path = disk.0.path().join("simpleapi.db");
+    let server = Server::start_with(|config| config.sqlite_path = path.clone());
+    let api = server.api();
+    let alice = api.create("alice").await;
+    let filler = disk.0.path().join("filler");
+    let mut size = 8 << 20;
+    while size > 512 {
+        let file = OpenOptions::new().append(true).create(true).open(&filler);
+        let _ = file.and_then(|mut file| std::io::Write::write_all(&mut file, &vec![0; size]));
+        size /= 2;
+    }
+    let create = |user_id: String| {
+        let api = api.clone();
+        async move { api.call("account.create", json!({ "user_id": user_id, "password": "secret" })).await.code() }
+    };
+    let (mut acknowledged, mut refused) = (Vec::new(), 0);
+    for n in 0..40 {
+        match create(format!("user{n}")).await {
+            0 => acknowledged.push(format!("user{n}")),
+            1016 => refused += 1,
+            code => panic!("{code}"),
+        }
+    }
+    assert!(refused > 0, "the disk is full");
+    wait_for_async(async || api.get("/readyz").await.status == 503).await;
+    assert_eq!(api.call_as(&alice, "demo.echo", json!(1)).await.code(), 0, "reads continue");
+    std::fs::remove_file(&filler).unwrap();
+    wait_for_async(async || api.get("/readyz").await.status == 200).await;
+    assert_eq!(create("after".to_owned()).await, 0);
+    for user_id in acknowledged {
+        assert_eq!(api.login(&user_id).await.code(), 0, "{user_id}");
+    }
+}
