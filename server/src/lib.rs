@@ -31,6 +31,9 @@ mod client_key;
 mod config;
 #[cfg(feature = "dev")]
 mod dev;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod heap;
 mod log;
 mod runtime;

@@ -120,6 +120,11 @@ impl Server {
         &self.state.dispatcher.accounts
     }
 
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn state(&self) -> &Arc<AppState> {
+        &self.state
+    }
+
     #[cfg(feature = "testing")]
     pub(crate) fn dispatcher(&self) -> &Arc<Dispatcher> {
         &self.state.dispatcher

@@ -32,6 +32,8 @@ use crate::call::{self, CallRequest, Endpoint, auth, codec};
 use crate::config::Config;
 use crate::log::NoAccessLog;
 use crate::server::static_table;
+#[cfg(feature = "fuzzing")]
+use crate::state::AppState;
 
 /// An application under test: its methods over an empty SQLite database, which is deleted with it.
 pub struct App {
@@ -98,6 +100,11 @@ impl App {
     /// Returns the database, to inspect what a method has stored.
     pub fn connection(&self) -> &DatabaseHandle {
         self.server.accounts().connection()
+    }
+
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn state(&self) -> &Arc<AppState> {
+        self.server.state()
     }
 
     /// Returns the number of password hashes computed so far: a test compares it where an attacker would compare times.

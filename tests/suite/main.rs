@@ -15,6 +15,8 @@ mod database_outages;
 mod databases;
 mod endpoints;
 mod faults;
+#[cfg(feature = "sqlite")]
+mod fuzz_corpus;
 mod graceful_shutdown;
 mod http;
 mod http2;

@@ -224,3 +224,6 @@ fn malformed(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Err
 fn encode_json(body: &impl Serialize) -> Bytes {
     serde_json::to_vec(body).expect("strings, numbers and JSON values have a JSON form").into()
 }
+
+#[cfg(test)]
+mod tests;

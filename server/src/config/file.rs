@@ -59,7 +59,7 @@ pub(crate) fn is_readable_by_others(path: &Path) -> bool {
 }
 
 /// Parses `bytes` line by line.
-fn settings(name: &str, bytes: &[u8]) -> Settings {
+pub(super) fn settings(name: &str, bytes: &[u8]) -> Settings {
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     let mut first_lines = HashMap::new();
     let mut settings = Settings::new();

@@ -54,6 +54,17 @@ fn lines(errors: &[InvalidSetting]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
+/// Returns the messages of the errors in a configuration file.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn file_errors(bytes: &[u8]) -> Vec<String> {
+    let mut config = Config::default();
+    let settings = file::settings("server.conf", bytes).into_iter();
+    settings
+        .filter_map(|setting| setting.and_then(|setting| setting.apply(&mut config)).err())
+        .map(|error| error.to_string())
+        .collect()
+}
+
 /// Reads the command line, the environment and the configuration file.
 ///
 /// `args` are those of [`std::env::args_os`], starting with the program's name; `environment` is that of [`std::env::vars_os`].

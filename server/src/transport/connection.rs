@@ -12,6 +12,7 @@ use hyper::Request;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_io_timeout::TimeoutStream;
@@ -26,7 +27,7 @@ use crate::client_key::ClientKey;
 use crate::state::AppState;
 
 /// The first bytes of an HTTP/2 connection with prior knowledge (RFC 9113, 3.4).
-const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(crate) const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// The largest head of an HTTP/1.1 request, and the largest header list of an HTTP/2 request, in bytes.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -66,8 +67,20 @@ pub(crate) async fn serve_connection(
         () = late => return,
     };
 
+    serve_stream(stream, is_http2, peer, permit, state, shutdown).await;
+}
+
+/// Serves a connection whose protocol is known, until it ends.
+pub(crate) async fn serve_stream(
+    stream: impl Stream,
+    is_http2: bool,
+    peer: IpAddr,
+    permit: ConnectionPermit,
+    state: Arc<AppState>,
+    shutdown: Shutdown,
+) {
     let memory = state.memory.account(ClientKey::new(peer));
-    let connection_state = ConnectionState::new(peer, shutdown.clone(), permit, config.response_timeout, memory);
+    let connection_state = ConnectionState::new(peer, shutdown.clone(), permit, state.config.response_timeout, memory);
     if is_http2 {
         // Boxed, as otherwise every connection would be larger by the state of HTTP/2.
         Box::pin(serve_http2(stream, &connection_state, &state, &shutdown)).await;
@@ -76,10 +89,15 @@ pub(crate) async fn serve_connection(
     }
 }
 
+/// The bytes of a connection: a socket, or a pipe in memory.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Send + 'static> Stream for S {}
+
 /// Serves a connection of HTTP/1.1 or HTTP/1.0 until the next head does not arrive within the timeout, or until the server closes and the
 /// last response is sent.
 async fn serve_http1(
-    stream: TcpStream,
+    stream: impl Stream,
     connection_state: &Arc<ConnectionState>,
     state: &Arc<AppState>,
     shutdown: &Shutdown,
@@ -108,7 +126,7 @@ async fn serve_http1(
 
 /// Serves a connection of HTTP/2 until it has been idle, or until the server drains and its last response is sent.
 async fn serve_http2(
-    stream: TcpStream,
+    stream: impl Stream,
     connection_state: &Arc<ConnectionState>,
     state: &Arc<AppState>,
     shutdown: &Shutdown,
@@ -165,7 +183,7 @@ fn guard_request<B>(
 }
 
 /// Returns a stream that fails when the client has accepted no byte for `idle_timeout`, because it does not read its response.
-fn with_write_timeout(stream: TcpStream, state: &AppState) -> Pin<Box<TimeoutStream<TcpStream>>> {
+fn with_write_timeout<S: Stream>(stream: S, state: &AppState) -> Pin<Box<TimeoutStream<S>>> {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(state.config.idle_timeout));
     Box::pin(stream)

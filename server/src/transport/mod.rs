@@ -6,7 +6,7 @@ pub(crate) mod http;
 mod http2_streams;
 pub(crate) mod limits;
 pub(crate) mod memory;
-mod shutdown;
+pub(crate) mod shutdown;
 mod slow_reader;
 mod socket;
 

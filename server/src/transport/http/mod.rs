@@ -3,10 +3,10 @@
 mod body;
 mod cors;
 pub(crate) mod forwarded;
-mod host;
+pub(crate) mod host;
 pub(crate) mod request;
 mod response;
-mod route;
+pub(crate) mod route;
 
 use std::convert::Infallible;
 use std::sync::Arc;

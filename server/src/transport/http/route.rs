@@ -83,7 +83,7 @@ async fn resolve_method_url(state: &AppState, head: &Parts) -> Result<Endpoint, 
 }
 
 /// Returns the method name of a path: `/a/b/c` or `/a.b.c`. Any other spelling is returned as it is, and is no method's name.
-fn method_name(path: &str) -> String {
+pub(crate) fn method_name(path: &str) -> String {
     let name = path.strip_prefix('/').unwrap_or(path);
     if name.contains('.') { name.to_owned() } else { name.replace('/', ".") }
 }
