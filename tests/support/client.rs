@@ -100,8 +100,12 @@ impl Api {
     }
 
     pub(crate) async fn send_as(&self, session: &Session, path: &str, body: &str) -> Reply {
+        self.try_send_as(session, path, body).await.unwrap()
+    }
+
+    pub(crate) async fn try_send_as(&self, session: &Session, path: &str, body: &str) -> reqwest::Result<Reply> {
         let signature = sign(&session.user, body.as_bytes());
-        self.send(path, body, &[("x-session-id", &session.id), ("x-hmac", &signature)]).await
+        self.try_send(path, body, &[("x-session-id", &session.id), ("x-hmac", &signature)]).await
     }
 
     pub(crate) async fn create(&self, user_id: &str) -> Session {

@@ -32,7 +32,7 @@ pub(crate) use args::{Account, Command, EarlyExit};
 #[cfg(feature = "sqlite")]
 pub(crate) use file::is_readable_by_others;
 pub use keys::Config;
-use setting::InvalidSetting;
+use setting::{InvalidSetting, Setting};
 pub use types::{Database, LogFormat, LogLevel, Secret};
 
 /// A command and the configuration for it.
@@ -54,15 +54,19 @@ fn lines(errors: &[InvalidSetting]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
+/// Applies settings in their order, and returns the errors in them.
+fn apply(
+    settings: impl IntoIterator<Item = Result<Setting, InvalidSetting>>,
+    config: &mut Config,
+) -> Vec<InvalidSetting> {
+    settings.into_iter().filter_map(|setting| setting.and_then(|setting| setting.apply(config)).err()).collect()
+}
+
 /// Returns the messages of the errors in a configuration file.
 #[cfg(feature = "fuzzing")]
 pub(crate) fn file_errors(bytes: &[u8]) -> Vec<String> {
-    let mut config = Config::default();
-    let settings = file::settings("server.conf", bytes).into_iter();
-    settings
-        .filter_map(|setting| setting.and_then(|setting| setting.apply(&mut config)).err())
-        .map(|error| error.to_string())
-        .collect()
+    let errors = apply(file::settings("server.conf", bytes), &mut Config::default());
+    errors.iter().map(ToString::to_string).collect()
 }
 
 /// Reads the command line, the environment and the configuration file.
@@ -85,8 +89,7 @@ pub(crate) fn parse(
 
     let mut config = Config::default();
     let settings = file.settings.into_iter().chain(environment.settings).chain(args.settings);
-    let errors: Vec<_> =
-        settings.filter_map(|setting| setting.and_then(|setting| setting.apply(&mut config)).err()).collect();
+    let errors = apply(settings, &mut config);
     let mut command = args.command;
     if let Command::Import { from: from @ None, from_file: None } = &mut command {
         *from = environment.import_from.and_then(|url| url.into_string().ok());

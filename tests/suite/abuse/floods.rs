@@ -33,8 +33,7 @@ async fn a_flood_of_bodies_stays_within_the_budget_and_its_memory_is_returned() 
     const BUDGET: u64 = 256 * MIB;
     let clients = short_or_long(600, 4096 - 16);
     raise_file_limit();
-    let database = Database::new(Kind::ANY);
-    let server = database.process(&[]);
+    let server = Database::new(Kind::ANY).process(&[]);
     let honest = api_from(&server, address(1000));
     Honest::run(honest.clone(), Duration::from_secs(1)).await;
     let before = Usage::of(&server);
@@ -68,8 +67,7 @@ async fn a_flood_of_bodies_stays_within_the_budget_and_its_memory_is_returned() 
 async fn a_flood_of_logins_from_three_addresses_does_not_keep_others_out() {
     const FLOOD: usize = 200;
     let honest_logins = short_or_long(5, 40);
-    let database = Database::new(Kind::ANY);
-    let server = database.process(&[]);
+    let server = Database::new(Kind::ANY).process(&[]);
     let other = api_from(&server, address(100));
     other.create("alice").await;
     let stop = Arc::new(AtomicBool::new(false));
@@ -120,8 +118,7 @@ async fn a_flood_of_logins_from_three_addresses_does_not_keep_others_out() {
 async fn clients_that_disconnect_leave_nothing_behind() {
     const AT_THE_SAME_TIME: usize = 100;
     let rounds = short_or_long(5, 100);
-    let database = Database::new(Kind::ANY);
-    let server = database.process(&[]);
+    let server = Database::new(Kind::ANY).process(&[]);
     let honest = api_from(&server, address(0));
     let alice = honest.create("alice").await;
     Honest::run(honest.clone(), Duration::from_secs(1)).await;

@@ -18,20 +18,13 @@ use crate::support::{Listening as _, TIMEOUT, short_or_long, wait_for_async};
 /// The time between two bytes.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A head that never ends.
-async fn slow_head(server: SocketAddr, from: IpAddr) -> Result<()> {
-    let mut stream = connect(server, from).await?;
-    stream.write_all(b"POST /demo/echo HTTP/1.1\r\nHost: x\r\nx-slow: ").await?;
-    loop {
-        tokio::time::sleep(PAUSE).await;
-        stream.write_all(b"x").await?;
-    }
-}
+const HEAD: &str = "POST /demo/echo HTTP/1.1\r\nHost: x\r\nx-slow: ";
+const BODY: &str = "POST /demo/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n\"";
 
-/// A body that never ends.
-async fn slow_body(server: SocketAddr, from: IpAddr) -> Result<()> {
+/// A head or a body that begins like this and never ends.
+async fn slow_sender(server: SocketAddr, from: IpAddr, beginning: &str) -> Result<()> {
     let mut stream = connect(server, from).await?;
-    stream.write_all(b"POST /demo/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n\"").await?;
+    stream.write_all(beginning.as_bytes()).await?;
     loop {
         tokio::time::sleep(PAUSE).await;
         stream.write_all(b"x").await?;
@@ -78,8 +71,7 @@ async fn zero_window(
 async fn slow_clients_of_every_kind_are_not_felt_by_another_client() {
     let (clients, time) = short_or_long((200, Duration::from_secs(5)), (1000, Duration::from_secs(60)));
     raise_file_limit();
-    let database = Database::new(Kind::ANY);
-    let server = database.process(&[]);
+    let server = Database::new(Kind::ANY).process(&[]);
     let honest = api_from(&server, address(0));
     Honest::run(honest.clone(), Duration::from_secs(1)).await;
     let p99_before = Honest::run(honest.clone(), time / 4).await;
@@ -94,8 +86,8 @@ async fn slow_clients_of_every_kind_are_not_felt_by_another_client() {
                 loop {
                     connections.fetch_add(1, Ordering::Relaxed);
                     match n % 4 {
-                        0 => drop(slow_head(server, from).await),
-                        1 => drop(slow_body(server, from).await),
+                        0 => drop(slow_sender(server, from, HEAD).await),
+                        1 => drop(slow_sender(server, from, BODY).await),
                         2 => drop(slow_reader(server, from).await),
                         _ => drop(zero_window(server, from).await),
                     }

@@ -50,8 +50,7 @@ async fn load(api: &Api, sessions: &[Session], interval: Duration, time: Duratio
 #[ignore = "takes some time: run tests/run"]
 async fn signed_calls_at_seven_tenths_of_the_best_rate_do_not_fail_and_nothing_grows() {
     let (time, settling) = short_or_long((Duration::from_secs(6), 3), (Duration::from_secs(600), 60));
-    let database = Database::new(Kind::ANY);
-    let server = database.process(&[]);
+    let server = Database::new(Kind::ANY).process(&[]);
     let api = server.api();
     let mut sessions = Vec::new();
     for n in 0..CLIENTS {
