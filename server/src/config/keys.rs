@@ -154,10 +154,13 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 /// Returns the most similar of `names`, if one is similar enough for `name` to be a typo of it.
 pub(super) fn suggest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = parse::sanitize(name).to_lowercase(); // shortened, so that the distance is cheap
+    let length = name.chars().count();
+    let is_typo = |distance: usize, candidate: &str| distance <= length.max(candidate.len()) / 3;
     names
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&name, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= name.len().max(candidate.len()) / 3)
+        .filter(|candidate| is_typo(length.abs_diff(candidate.len()), candidate)) // the least that the distance can be
+        .map(|candidate| (strsim::osa_distance(&name, candidate), candidate))
+        .filter(|(distance, candidate)| is_typo(*distance, candidate))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
