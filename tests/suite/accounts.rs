@@ -18,6 +18,7 @@ over_every_store! {
     unknown_user_and_wrong_password_are_the_same_bytes
     of_two_hundred_concurrent_creations_of_fifty_accounts_fifty_succeed
     an_outdated_password_hash_is_replaced_at_the_next_successful_login
+    a_password_is_the_same_in_composed_and_decomposed_characters
     expired_sessions_are_deleted_in_the_background
     a_login_beyond_the_limit_of_sessions_ends_the_oldest
     logins_at_the_same_time_leave_no_more_sessions_than_the_limit
@@ -309,6 +310,32 @@ async fn an_outdated_password_hash_is_replaced_at_the_next_successful_login(kind
         assert_eq!(login(password).await, 0);
         assert_eq!(login(hash).await, 1005, "the hash itself is not accepted as a password");
     }
+}
+
+async fn a_password_is_the_same_in_composed_and_decomposed_characters(kind: Kind) {
+    let database = Database::new(kind);
+    let server = database.server();
+    let call = async |method: &str, user_id: &str, password: &str| {
+        server.api().call(method, json!({ "user_id": user_id, "password": password })).await.code()
+    };
+    let (composed, decomposed) = ("l\u{e9}a \u{1e9b}\u{323}", "le\u{301}a\u{a0}\u{17f}\u{323}\u{307}");
+    for (user_id, password) in [("composed", composed), ("decomposed", decomposed)] {
+        assert_eq!(call("account.create", user_id, password).await, 0);
+        for (password, code) in [(composed, 0), (decomposed, 0), ("lea s", 1005), ("l\u{e9}a \u{1e69}", 1005)] {
+            assert_eq!(call("account.login", user_id, password).await, code, "{user_id}: {password:?}");
+        }
+    }
+    assert_eq!(call("account.login", "de\u{301}compose\u{301}", composed).await, 1005);
+
+    // A hash of the decomposed characters, as an earlier version made it. It has the current cost.
+    let earlier = "$argon2id$v=19$m=19456,t=2,p=1$rSzMc/RcpYA4ZRuOjzy+0w$tn3Pzrpt8wy+ulOj0oKFrIGsrIdk8OdFFkGI54COEhQ";
+    database.add_account("alice", earlier).await;
+    assert_eq!(call("account.login", "alice", composed).await, 1005);
+    assert_eq!(call("account.login", "alice", "lea").await, 1005);
+    assert_eq!(database.hash_of_alice().await, earlier);
+    assert_eq!(call("account.login", "alice", decomposed).await, 0);
+    assert_ne!(database.hash_of_alice().await, earlier);
+    assert_eq!(call("account.login", "alice", composed).await, 0);
 }
 
 async fn expired_sessions_are_deleted_in_the_background(kind: Kind) {

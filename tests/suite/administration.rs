@@ -1,6 +1,8 @@
 //! Accounts on the command line, and the import from a database of the Python version.
 
-use std::io::Write;
+#[cfg(feature = "sqlite")]
+use std::io::Read as _;
+use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::json;
@@ -67,6 +69,92 @@ async fn accounts_are_created_changed_listed_and_deleted(kind: Kind) {
     assert_eq!(api.call("account.login", credentials).await.code(), 1005);
     assert_eq!(account(&["delete", "alice"], ""), (1, "server: account \"alice\" does not exist\n".to_owned()));
     assert_eq!(api.login("alice ").await.code(), 0);
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn a_byte_order_mark_is_no_part_of_a_password() {
+    let database = Database::new(Kind::Sqlite);
+    let created = run(database.command(&["account", "create", "alice"]), "\u{feff}secret\r\n");
+    assert!(created.status.success(), "{}", output_text(&created));
+    assert_eq!(database.server().api().login("alice").await.code(), 0);
+}
+
+/// What a person does at a prompt: sees the screen, and types.
+#[cfg(feature = "sqlite")]
+type Reaction<'a> = (&'a str, &'a dyn Fn(&str) -> &'static str);
+
+/// Runs `script` in a shell on a terminal of its own, in which `$SERVER` creates the account alice. Each reaction follows the text before
+/// it. Returns the whole screen.
+#[cfg(feature = "sqlite")]
+fn on_a_terminal(database: &Database, script: &str, reactions: &[Reaction<'_>]) -> String {
+    let server = database.command(&["account", "create", "alice"]);
+    let arguments: Vec<_> = server.get_args().map(|argument| argument.to_str().unwrap()).collect();
+    let mut command = Command::new("script");
+    command.args(["-qefc", script, "/dev/null"]).current_dir(server.get_current_dir().unwrap());
+    command
+        .env("SHELL", "/bin/sh")
+        .env("SERVER", format!("{} {}", server.get_program().display(), arguments.join(" ")));
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut keyboard, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let (mut text, mut seen) = (String::new(), 0);
+    for (expected, react) in reactions {
+        while !text[seen..].contains(expected) {
+            let mut bytes = [0; 1024];
+            let count = screen.read(&mut bytes).unwrap();
+            assert!(count > 0, "{expected:?} is not in {text:?}");
+            text.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
+        }
+        seen = text.len();
+        keyboard.write_all(react(&text).as_bytes()).unwrap();
+    }
+    screen.read_to_string(&mut text).unwrap();
+    child.wait().unwrap();
+    text
+}
+
+#[cfg(feature = "sqlite")]
+fn has_echo(screen: &str) -> bool {
+    screen.split_whitespace().any(|setting| setting == "echo")
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn a_signal_at_a_password_prompt_restores_the_terminal() {
+    let script = "trap : INT QUIT; sh -c 'echo pid=$$; exec $SERVER'; echo status=$?; stty -a";
+    for (key, signal, status) in [
+        ("\x03", "", 130),
+        ("\x1c", "", 131),
+        ("", "TERM", 143),
+        ("", "HUP", 129),
+        ("", "USR1", 138),
+        ("", "ALRM", 142),
+    ] {
+        let database = Database::new(Kind::Sqlite);
+        let end = |screen: &str| {
+            let pid = screen.split_once("pid=").and_then(|(_, rest)| rest.lines().next()).unwrap();
+            assert!(!key.is_empty() || Command::new("kill").args(["-s", signal, pid]).status().unwrap().success());
+            key
+        };
+        let screen = on_a_terminal(&database, script, &[("New password: ", &end)]);
+        assert!(has_echo(&screen) && screen.contains(&format!("status={status}")), "{key:?} {signal}: {screen}");
+    }
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn a_password_prompt_that_is_stopped_shows_the_terminals_input_until_it_continues() {
+    let database = Database::new(Kind::Sqlite);
+    let script = "set -m; $SERVER; stty -a; echo stopped; fg; echo status=$?; stty -a";
+    let prompts: [Reaction<'_>; 3] = [
+        ("New password: ", &|_| "\x1a"),
+        ("New password: ", &|_| "secret\n"),
+        ("Repeat the new password: ", &|_| "secret\n"),
+    ];
+    let screen = on_a_terminal(&database, script, &prompts);
+    let (before, after) = screen.split_once("stopped").unwrap();
+    assert!(has_echo(before) && has_echo(after) && !screen.contains("secret"), "{screen}");
+    assert!(after.contains("created account \"alice\"") && after.contains("status=0"), "{screen}");
 }
 
 async fn a_password_change_during_logins_leaves_no_session_of_the_old_password(kind: Kind) {

@@ -43,6 +43,22 @@ fn help_shows_every_option_with_its_default_and_every_command() {
 }
 
 #[test]
+fn output_into_a_full_device_is_a_failure() {
+    let directory = directory();
+    for arguments in
+        [&["--help"][..], &["methods"], &["check"], &["account", "list"], &["new", "a.b"], &["account", "--help"]]
+    {
+        let _ = std::fs::create_dir(directory.path().join("methods"));
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = Command::new(server_binary());
+        let output = command.current_dir(directory.path()).args(arguments).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let message = "server: cannot write to standard output: No space left on device (os error 28)\n";
+        assert_eq!(stderr(&output), message, "{arguments:?}");
+    }
+}
+
+#[test]
 fn methods_lists_each_method_with_its_file_and_description() {
     let text = stdout(&run(directory().path(), &["methods"]));
     assert_eq!(text.lines().count(), simpleapi::methods().table.len());

@@ -107,6 +107,30 @@ fn minus_zero_is_an_integer() {
 }
 
 #[test]
+fn a_number_is_read_as_the_nearest_double() {
+    let digits = "6".repeat(80);
+    for text in
+        [&*format!("1.5{digits}"), "0.1", "9007199254740993.0", "2.2250738585072011e-308", "1.7976931348623157e308"]
+    {
+        let nearest: f64 = text.parse().unwrap();
+        assert_eq!(json::<Point>(&format!(r#"{{"x":1,"y":{text}}}"#)), Ok(json!({ "x": 1, "y": nearest })), "{text}");
+    }
+    let mut bits: u64 = 1;
+    for _ in 0..10_000 {
+        bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let number = f64::from_bits(bits);
+        if number.is_finite() {
+            let text = json!({ "x": 1, "y": number }).to_string();
+            assert_eq!(
+                json::<Point>(&text).unwrap()["y"].as_f64(),
+                Some(number),
+                "what a method sends, it reads again"
+            );
+        }
+    }
+}
+
+#[test]
 fn numbers_and_truth_values_in_a_query_string_are_converted_behind_flatten() {
     let page = query::<Search>("text=7&offset=1&limit=2&deep=true&name=1").unwrap();
     assert_eq!(page, json!({"text": "7", "offset": 1, "limit": 2, "deep": true, "name": "1"}));

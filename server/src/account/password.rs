@@ -11,6 +11,7 @@ use method_sdk::{Error, Result};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
+use unicode_normalization::UnicodeNormalization as _;
 
 use crate::client_key::ClientKey;
 
@@ -111,7 +112,7 @@ impl Passwords {
 
     /// Hashes a new password.
     pub(crate) async fn hash(&self, _call: &QueuedCall, password: &str) -> Result<String> {
-        let (params, password) = (self.params.clone(), password.to_owned());
+        let (params, password) = (self.params.clone(), normalize(password));
         self.run(move |memory| hash(&params, password.as_bytes(), memory)).await
     }
 
@@ -135,16 +136,24 @@ impl Passwords {
         let hash = known.unwrap_or(&self.dummy_hash).to_owned();
         // No account has a new password over the limit. An empty one replaces it, so that its length costs no work.
         let is_valid_length = is_valid_length(password);
-        let password = if is_valid_length { password.to_owned() } else { String::new() };
-        let (matches, outdated) = {
-            let params = self.params.clone();
-            self.run(move |memory| verify(&params, password.as_bytes(), &hash, memory)).await?
-        };
-        let matches_argon2 = matches && known.is_some() && is_valid_length;
+        let password = if is_valid_length { password } else { "" };
+        let normalized = normalize(password);
+        // Hashes of older versions are those of passwords as they were sent. Whether there are two forms depends on the password alone.
+        let as_sent = (normalized != password).then(|| password.to_owned());
+        let params = self.params.clone();
+        let (is_match, is_outdated) = self
+            .run(move |memory| {
+                let (is_match, is_outdated) = verify(&params, normalized.as_bytes(), &hash, memory)?;
+                let Some(as_sent) = as_sent else { return Ok((is_match, is_outdated)) };
+                let (is_match_as_sent, _) = verify(&params, as_sent.as_bytes(), &hash, memory)?;
+                Ok((is_match || is_match_as_sent, is_outdated || is_match_as_sent))
+            })
+            .await?;
+        let matches_argon2 = is_match && known.is_some() && is_valid_length;
         Ok(PasswordCheck {
             is_valid: matches_argon2 || bool::from(matches_legacy),
             // A legacy password that would not be accepted as a new one keeps its hash.
-            needs_rehash: if legacy.is_some() { is_valid_length } else { outdated },
+            needs_rehash: if legacy.is_some() { is_valid_length } else { is_outdated },
         })
     }
 
@@ -179,6 +188,14 @@ impl Passwords {
 /// Returns `true` for the lengths that a new password may have.
 pub(crate) fn is_valid_length(password: &str) -> bool {
     (1..=MAX_PASSWORD_BYTES).contains(&password.len())
+}
+
+/// Returns the form in which a password is hashed. It is the same from every keyboard: characters are composed (NFC), and every space is
+/// U+0020, as in RFC 8265, 4.2 (OpaqueString). Unlike there, no character is refused, because earlier versions accepted all.
+fn normalize(password: &str) -> String {
+    let is_space =
+        |char| matches!(char, '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}');
+    password.chars().map(|char| if is_space(char) { ' ' } else { char }).nfc().collect()
 }
 
 /// Returns the PHC string of a password with a new salt.

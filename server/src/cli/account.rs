@@ -1,15 +1,17 @@
 //! `server account`: creates, changes, lists and deletes accounts.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _};
 
 use method_sdk::{Error, code};
 use thiserror::Error as ThisError;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::output::{OutputError, write_line};
+use super::prompt;
 use crate::account::AccountService;
 use crate::account::password::MAX_PASSWORD_BYTES;
-use crate::config::Account;
+use crate::config::{Account, without_byte_order_mark};
 use crate::store::StoreError;
 
 /// The number of accounts that are read from the database at a time.
@@ -30,6 +32,8 @@ pub(crate) enum AccountError {
     PasswordsDiffer,
     #[error("cannot read the password: {0}")]
     Input(#[from] io::Error),
+    #[error(transparent)]
+    Output(#[from] OutputError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -54,12 +58,12 @@ pub(crate) async fn account(accounts: &AccountService, command: &Account) -> Res
     let failure = |user_id: &str, error: Error| AccountError::new(accounts, user_id, &error);
     match command {
         Account::Create { user_id } => {
-            let created = accounts.create_without_session(user_id, &read_password()?).await;
+            let created = accounts.create_without_session(user_id, &read_password().await?).await;
             created.map_err(|error| failure(user_id, error))?;
             Ok(format!("created account {user_id:?}"))
         }
         Account::Passwd { user_id } => {
-            let changed = accounts.set_password(user_id, &read_password()?).await;
+            let changed = accounts.set_password(user_id, &read_password().await?).await;
             match changed.map_err(|error| failure(user_id, error))? {
                 true => Ok(format!("changed the password of account {user_id:?}")),
                 false => Err(AccountError::NotFound(user_id.clone())),
@@ -85,11 +89,10 @@ async fn list(accounts: &AccountService) -> Result<String, AccountError> {
         let page = page.map_err(|error| StoreError::unusable(accounts.store(), &error))?;
         let Some(last) = page.last() else { break };
         last_user_id.clone_from(&last.user_id);
-        let mut stdout = io::stdout().lock();
         for account in page {
             count += 1;
-            if writeln!(stdout, "{}  {}", utc(account.created), account.user_id).is_err() {
-                return Ok(String::new()); // the reader, such as `head`, has closed the pipe
+            if !write_line(&format!("{}  {}", utc(account.created), account.user_id))? {
+                return Ok(String::new());
             }
         }
     }
@@ -97,14 +100,14 @@ async fn list(accounts: &AccountService) -> Result<String, AccountError> {
 }
 
 /// Asks for a new password twice on a terminal, and otherwise reads the first line of standard input.
-fn read_password() -> Result<String, AccountError> {
+async fn read_password() -> Result<String, AccountError> {
     if !io::stdin().is_terminal() {
         let mut line = String::new();
         io::stdin().lock().read_line(&mut line)?;
-        return Ok(line.trim_end_matches(['\r', '\n']).to_owned());
+        return Ok(without_byte_order_mark(&line).trim_end_matches(['\r', '\n']).to_owned());
     }
-    let password = rpassword::prompt_password("New password: ")?;
-    let repeated = rpassword::prompt_password("Repeat the new password: ")?;
+    let password = prompt::password("New password: ").await?;
+    let repeated = prompt::password("Repeat the new password: ").await?;
     if password == repeated { Ok(password) } else { Err(AccountError::PasswordsDiffer) }
 }
 

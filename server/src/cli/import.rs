@@ -1,6 +1,5 @@
 //! `server import`: creates the accounts of a Python version's database.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -10,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::output::warn;
 use crate::account::AccountService;
+use crate::config::read_value;
 use crate::store::StoreError;
 
 /// The number of accounts between two progress messages.
@@ -71,7 +71,7 @@ const SCHEMES: &str = if cfg!(all(feature = "mongodb", feature = "mysql")) {
 pub(super) fn source_url(from: Option<String>, from_file: Option<&Path>) -> Result<String, ImportError> {
     let url = match (from, from_file) {
         (Some(url), _) => url,
-        (None, Some(path)) => fs::read_to_string(path).map_err(SourceError::File)?.trim_end().to_owned(),
+        (None, Some(path)) => read_value(path).map_err(SourceError::File)?.trim_end().to_owned(),
         (None, None) => String::new(),
     };
     if url.is_empty() { Err(SourceError::Missing.into()) } else { Ok(url) }

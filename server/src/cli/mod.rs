@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `serve.rs`, `methods.rs`, `new.rs`, `check.rs`, `account.rs`, `import.rs` | the commands |
 //! | `error.rs` | their errors, and the exit status of each |
+//! | `prompt.rs` | passwords that a person types |
 //! | `output.rs` | everything that is printed outside the log |
 
 mod account;
@@ -13,6 +14,7 @@ mod import;
 mod methods;
 mod new;
 pub(crate) mod output;
+mod prompt;
 mod serve;
 
 use std::env;

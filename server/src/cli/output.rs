@@ -3,15 +3,33 @@
 use std::io::{self, Write as _};
 use std::process::{self, ExitCode};
 
+use thiserror::Error;
+
 use crate::log::LogWriter;
 
 /// The exit status for a command line or a configuration that the process cannot act on.
 const USAGE_STATUS: u8 = 2;
 
-/// Prints `text` to standard output. A reader that has closed it, such as `head`, is not an error.
+/// Prints `text` to standard output and returns exit status 0, or 1 if it cannot be written.
 pub(crate) fn print(text: &str) -> ExitCode {
-    let _ = writeln!(io::stdout(), "{text}");
-    ExitCode::SUCCESS
+    match write_line(text) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => exit_failure(&error.to_string()),
+    }
+}
+
+/// Standard output cannot be written to: it is a full disk, for example.
+#[derive(Debug, Error)]
+#[error("cannot write to standard output: {0}")]
+pub(crate) struct OutputError(#[source] io::Error);
+
+/// Writes a line to standard output. Returns `false` if its reader, such as `head`, has closed it, which is not an error.
+pub(crate) fn write_line(text: &str) -> Result<bool, OutputError> {
+    match writeln!(io::stdout(), "{text}") {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(OutputError(error)),
+    }
 }
 
 /// Prints `text` to standard error, with the program's name before each line.

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fs;
 use std::path::Path;
 
-use super::file::is_readable_by_others;
+use super::file::{is_readable_by_others, read_value};
 use super::keys::{KEYS, names, suggest};
 use super::parse::sanitize;
 use super::setting::{InvalidSetting, Setting, SettingError, Settings};
@@ -32,13 +31,15 @@ pub(super) struct EnvSource {
     pub(super) warnings: Vec<String>,
 }
 
-/// Reads the variables with the prefix; relative paths of files start at `directory`.
+/// Reads the variables with the prefix; relative paths of files start at `directory`. An empty variable for a
+/// file counts as unset.
 pub(super) fn read(environment: impl IntoIterator<Item = (OsString, OsString)>, directory: &Path) -> EnvSource {
     let mut variables: BTreeMap<String, OsString> = environment
         .into_iter()
         .filter_map(|(name, value)| {
             let name = name.to_string_lossy().strip_prefix(PREFIX)?.to_owned();
-            (name != DEV && !name.starts_with(TEST)).then_some((name, value))
+            let is_unset = name.ends_with(FILE) && value.is_empty();
+            (name != DEV && !name.starts_with(TEST) && !is_unset).then_some((name, value))
         })
         .collect();
     let config = variables.remove(CONFIG);
@@ -80,7 +81,7 @@ fn utf8(value: &OsStr) -> Result<String, SettingError> {
 /// Returns the contents of the file at `path` without one newline at its end. The error does not contain the path, because the
 /// operator may have put the secret itself there.
 fn read_file(path: &Path) -> Result<String, SettingError> {
-    let mut text = fs::read_to_string(path).map_err(SettingError::UnreadableFile)?;
+    let mut text = read_value(path).map_err(SettingError::UnreadableFile)?;
     if text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -12,6 +12,7 @@ use super::parse::sanitize;
 use super::setting::{InvalidSetting, Setting, SettingError, Settings};
 
 const DEFAULT: &str = "server.conf";
+const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// The mode bit of a file that every user of the machine can read.
 const READABLE_BY_OTHERS: u32 = 0o004;
@@ -55,12 +56,25 @@ fn load(path: &Path) -> io::Result<(Vec<u8>, u32)> {
 
 /// Returns `true` if every user of the machine can read the file.
 pub(crate) fn is_readable_by_others(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & READABLE_BY_OTHERS != 0)
+    fs::metadata(path).is_ok_and(|file| file.permissions().mode() & READABLE_BY_OTHERS != 0)
+}
+
+/// Reads the text of a file that contains one value.
+///
+/// # Errors
+/// The file cannot be read, or is not UTF-8.
+pub(crate) fn read_value(path: &Path) -> io::Result<String> {
+    Ok(without_byte_order_mark(&fs::read_to_string(path)?).to_owned())
+}
+
+/// Returns `text` without the mark that some editors and shells of Windows write before it.
+pub(crate) fn without_byte_order_mark(text: &str) -> &str {
+    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
 }
 
 /// Parses `bytes` line by line.
 pub(super) fn settings(name: &str, bytes: &[u8]) -> Settings {
-    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK.as_bytes()).unwrap_or(bytes);
     let mut first_lines = HashMap::new();
     let mut settings = Settings::new();
     for (number, line) in (1_usize..).zip(bytes.split(|byte| *byte == b'\n')) {

@@ -227,10 +227,19 @@ fn help_lists_every_option_in_order_with_its_default() {
 #[test]
 fn a_variable_may_name_a_file_that_contains_the_value() {
     let directory = directory("");
-    for (held, expected) in [("a\n", "a"), ("a\r\n", "a"), ("a\n\n", "a\n"), (" a", " a")] {
+    for (held, expected) in [("a\n", "a"), ("a\r\n", "a"), ("a\n\n", "a\n"), (" a", " a"), ("\u{feff}a", "a")] {
         fs::write(directory.path().join("secret"), held).unwrap();
         let cli = run(&directory, &[("SIMPLEAPI_MYSQL_PASSWORD_FILE", "secret")], &[]).unwrap();
         assert_eq!(cli.config.unwrap().mysql_password.unwrap().expose(), expected);
+    }
+    for other in [&[][..], &[("SIMPLEAPI_MYSQL_PASSWORD", "b")]] {
+        let cli = run(&directory, &[&[("SIMPLEAPI_MYSQL_PASSWORD_FILE", "")], other].concat(), &[]).unwrap();
+        let password = cli.config.unwrap().mysql_password;
+        assert_eq!(
+            password.as_ref().map(Secret::expose),
+            other.first().map(|(_, value)| *value),
+            "an empty name is none"
+        );
     }
     assert_eq!(
         errors("", &[("SIMPLEAPI_PORT_FILE", "hunter2")], &[]),
