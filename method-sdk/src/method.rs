@@ -65,6 +65,8 @@ pub struct Development {
     pub directory: &'static str,
     /// The Cargo features that the application is built with, separated by commas.
     pub features: &'static str,
+    /// The first line of `rustc -vV` of the compiler that has built the application.
+    pub rustc: &'static str,
     /// Whether methods are compiled and loaded while the server runs, in which case the table is empty.
     pub reloads: bool,
 }

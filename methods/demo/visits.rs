@@ -33,7 +33,8 @@ mod sqlite {
     pub(super) async fn count(pool: &SqlitePool) -> sqlx::Result<i64> {
         let table = "CREATE TABLE IF NOT EXISTS demo_visits (page TEXT PRIMARY KEY, visits INTEGER NOT NULL)";
         sqlx::query(table).execute(pool).await?;
-        let count = "INSERT INTO demo_visits VALUES ('home', 1) ON CONFLICT DO UPDATE SET visits = visits + 1 RETURNING visits";
+        let count =
+            "INSERT INTO demo_visits VALUES ('home', 1) ON CONFLICT DO UPDATE SET visits = visits + 1 RETURNING visits";
         sqlx::query_scalar(count).fetch_one(pool).await
     }
 }

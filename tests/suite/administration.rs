@@ -80,7 +80,7 @@ async fn a_byte_order_mark_is_no_part_of_a_password() {
     assert_eq!(database.server().api().login("alice").await.code(), 0);
 }
 
-/// What a person does at a prompt: sees the screen, and types.
+/// A text on the screen, and what a person types after it.
 #[cfg(feature = "sqlite")]
 type Reaction<'a> = (&'a str, &'a dyn Fn(&str) -> &'static str);
 

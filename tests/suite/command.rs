@@ -49,6 +49,7 @@ fn output_into_a_full_device_is_a_failure() {
         [&["--help"][..], &["methods"], &["check"], &["account", "list"], &["new", "a.b"], &["account", "--help"]]
     {
         let _ = std::fs::create_dir(directory.path().join("methods"));
+        std::fs::write(directory.path().join("Cargo.toml"), "").unwrap();
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         let mut command = Command::new(server_binary());
         let output = command.current_dir(directory.path()).args(arguments).stdout(full).output().unwrap();
@@ -70,8 +71,13 @@ fn methods_lists_each_method_with_its_file_and_description() {
 fn new_creates_a_file_once_and_refuses_an_invalid_method_name() {
     let directory = directory();
     let path = directory.path();
-    assert!(stderr(&run(path, &["new", "a.b"])).contains("there is no folder `methods` here"));
+    let refused = stderr(&run(path, &["new", "a.b"]));
+    assert!(
+        refused.contains(&format!("no folder `methods` beside a Cargo.toml in {} or above", path.display())),
+        "{refused}"
+    );
     std::fs::create_dir(path.join("methods")).unwrap();
+    std::fs::write(path.join("Cargo.toml"), "").unwrap();
     assert!(stdout(&run(path, &["new", "shop.cart.add"])).contains("created methods/shop/cart/add.rs"));
     let written = std::fs::read_to_string(path.join("methods/shop/cart/add.rs")).unwrap();
     assert!(written.contains("pub async fn invoke(") && written.starts_with("//!"));
@@ -90,6 +96,8 @@ fn new_creates_a_file_once_and_refuses_an_invalid_method_name() {
         assert!(stderr(&refused).contains(problem), "{name}: {}", stderr(&refused));
     }
     assert!(!path.join("x.rs").exists());
+    let created = stdout(&run(&path.join("methods/shop/cart"), &["new", "shop.cart.remove"]));
+    assert!(created.contains(&format!("created {}", path.join("methods/shop/cart/remove.rs").display())), "{created}");
 }
 
 #[cfg(feature = "sqlite")]

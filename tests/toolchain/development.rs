@@ -805,6 +805,77 @@ async fn an_sdk_rebuilt_while_the_server_runs_is_reported_and_not_loaded() {
 
 #[tokio::test]
 #[ignore = "builds applications, which takes minutes: run tests/run"]
+async fn a_change_that_the_system_does_not_report_is_found_and_files_are_polled_from_then_on() {
+    let app = Scratch::new("unreported");
+    app.write("methods/a.rs", &TEXT_METHOD.replace("TEXT", "one"));
+    let dev = Development::start(app, &[]);
+    dev.wait_for_result("a", "one").await;
+    // Writes to mapped memory are not reported while the file is open.
+    let script = "import mmap, sys\nwith open(sys.argv[1], 'r+b') as file, mmap.mmap(file.fileno(), 0) as map:\n    \
+        map[:] = map[:].replace(b'one', b'two')\n    map.flush()\n    sys.stdin.read()\n";
+    let mut command = Command::new("python3");
+    command.args(["-c", script]).arg(dev.app.path("methods/a.rs"));
+    let mut writer = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    dev.server.wait_for_log("the system has not reported it");
+    dev.wait_for_result("a", "two").await;
+    drop(writer.stdin.take());
+    writer.wait().unwrap();
+    dev.save_text("b/c.rs", "new");
+    dev.wait_for_result("b.c", "new").await;
+    dev.save_text("a.rs", "six");
+    dev.wait_for_result("a", "six").await;
+}
+
+#[tokio::test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
+async fn more_folders_than_the_system_watches_are_polled() {
+    let app = Scratch::new("watches");
+    app.write("methods/a.rs", &TEXT_METHOD.replace("TEXT", "one"));
+    build(&app);
+    let mut command = Command::new("unshare");
+    command.args([
+        "--user",
+        "--map-root-user",
+        "sh",
+        "-c",
+        "echo 12 >/proc/sys/user/max_inotify_watches && exec \"$@\"",
+        "sh",
+    ]);
+    command.arg(app.binary());
+    let server = Process::start_command(&directory(), command, &["--log-format=auto", "dev"]);
+    let dev = Development { app, server };
+    dev.wait_for_result("a", "one").await;
+    dev.server.wait_for_log("cannot watch files (OS file watch limit reached.");
+    for folder in ["b", "c/d"] {
+        dev.save_text(&format!("{folder}/new.rs"), "new");
+        dev.wait_for_result(&format!("{}.new", folder.replace('/', ".")), "new").await;
+        dev.save_text(&format!("{folder}/new.rs"), "changed");
+        dev.wait_for_result(&format!("{}.new", folder.replace('/', ".")), "changed").await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
+async fn polling_can_be_asked_for_and_a_change_of_cargos_configuration_requires_a_restart() {
+    let app = Scratch::new("polling");
+    app.write("methods/a.rs", &TEXT_METHOD.replace("TEXT", "one"));
+    let dev = Development::start(app, &["--dev_poll"]);
+    dev.wait_for_result("a", "one").await;
+    dev.save_text("a.rs", "two");
+    dev.wait_for_result("a", "two").await;
+    assert!(!dev.server.log().contains("polling"), "it was asked for");
+    let config = std::fs::read_to_string(dev.app.path(".cargo/config.toml")).unwrap();
+    dev.app.write(".cargo/config.toml", &format!("{config}\n[env]\nSHOP = \"open\"\n"));
+    dev.server.wait_for_log(".cargo/config.toml changed, and cannot be loaded");
+    dev.app.write("rust-toolchain.toml", "[toolchain]\n");
+    dev.server.wait_for_log("rust-toolchain.toml changed, and cannot be loaded");
+    let lock = std::fs::read_to_string(dev.app.path("Cargo.lock")).unwrap();
+    dev.app.write("Cargo.lock", &format!("{lock}\n"));
+    dev.server.wait_for_log("Cargo.lock changed, and cannot be loaded");
+}
+
+#[tokio::test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
 async fn without_dynamic_loading_a_change_is_built_and_the_server_restarts() {
     let app = Scratch::new("rebuilds");
     app.write("methods/a.rs", &TEXT_METHOD.replace("TEXT", "one"));

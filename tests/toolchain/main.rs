@@ -6,6 +6,7 @@
 mod build;
 mod development;
 mod docs;
+mod fidelity;
 mod fixture;
 mod scratch_app;
 #[path = "../support/mod.rs"]

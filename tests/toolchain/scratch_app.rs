@@ -47,6 +47,11 @@ pub(crate) fn cargo(directory: &Path, command: &str) -> Command {
     cargo
 }
 
+/// The compiler of the tests.
+pub(crate) fn rustc() -> PathBuf {
+    Path::new(env!("CARGO")).with_file_name("rustc")
+}
+
 /// An application in a temporary folder. Its name is a test's own, and so is its program in the shared target folder.
 pub(crate) struct Scratch {
     pub(crate) directory: Arc<TempDir>,

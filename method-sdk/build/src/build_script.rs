@@ -56,17 +56,21 @@ fn development() -> Result<Option<Development>, String> {
     instruct_cargo("rerun-if-env-changed", "SIMPLEAPI_DEV");
     let is = |variable: &str, expected: &str| env::var(variable).is_ok_and(|value| value == expected);
     let can_load = is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu");
+    let rustc = |arguments: &[&str]| {
+        let output = process::Command::new(cargo_variable("RUSTC")).args(arguments).output();
+        let output = output.map_err(|error| format!("cannot run rustc: {error}"))?;
+        Ok::<_, String>(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned())
+    };
     if can_load {
         // The folders of the SDK's and of Rust's own shared libraries, for a server that is started without Cargo. The loader searches
         // them before LD_LIBRARY_PATH, through which Cargo would give the server of one application the library of another.
-        let output = process::Command::new(cargo_variable("RUSTC")).args(["--print", "target-libdir"]).output();
-        let output = output.map_err(|error| format!("cannot run rustc to find its libraries: {error}"))?;
-        let libraries = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let libraries = rustc(&["--print", "target-libdir"])?;
         let argument = format!("-Wl,--disable-new-dtags,-rpath,$ORIGIN:$ORIGIN/deps:{libraries}");
         instruct_cargo("rustc-link-arg-bins", &argument);
     }
     let features = env::var("CARGO_CFG_FEATURE").unwrap_or_default();
-    Ok(Some(Development { features, reloads: can_load && !is("SIMPLEAPI_DEV", "restart") }))
+    let reloads = can_load && !is("SIMPLEAPI_DEV", "restart");
+    Ok(Some(Development { features, rustc: rustc(&["-vV"])?, reloads }))
 }
 
 fn cargo_variable(variable: &str) -> std::ffi::OsString {

@@ -70,7 +70,14 @@ impl Walk {
 
     fn add(&mut self, entry: &DirEntry) {
         let path = entry.path();
-        if entry.file_type().is_dir() || path.extension() != Some(OsStr::new("rs")) {
+        if entry.path_is_symlink() && path.is_dir() {
+            // A folder of other files, such as pages that methods include, may be a link.
+            if WalkDir::new(path).into_iter().flatten().any(|entry| is_rust(entry.path())) {
+                self.problem(path, "symbolic links are not followed; replace the link by the folder");
+            }
+            return;
+        }
+        if entry.file_type().is_dir() || !is_rust(path) {
             return;
         }
         if entry.path_is_symlink() {
@@ -124,6 +131,10 @@ impl Walk {
     fn display_path(&self, path: &Path) -> PathBuf {
         path.strip_prefix(self.root.parent().unwrap_or(&self.root)).unwrap_or(path).to_owned()
     }
+}
+
+fn is_rust(path: &Path) -> bool {
+    path.extension() == Some(OsStr::new("rs"))
 }
 
 /// Returns `true` for `.git`, the files of editors and the like.

@@ -15,6 +15,8 @@ const METHODS: &str = "pub fn methods() -> ::method_sdk::Methods";
 pub struct Development {
     /// The Cargo features that the application is built with, separated by commas.
     pub features: String,
+    /// The first line of `rustc -vV` of the compiler that builds the application.
+    pub rustc: String,
     /// Methods are compiled and loaded while the server runs, and are not part of it.
     pub reloads: bool,
 }
@@ -27,14 +29,13 @@ pub(crate) fn source(modules: &[&Module], methods: &[&Method], development: Opti
     table(modules, methods, &mut out);
     let development = match development {
         None => NONE.to_owned(),
-        Some(Development { features, reloads }) => format!(
-            "::std::option::Option::Some(::method_sdk::Development {{ directory: env!(\"CARGO_MANIFEST_DIR\"), features: {}, reloads: {reloads} }})",
+        Some(Development { features, rustc, reloads }) => format!(
+            "::std::option::Option::Some(::method_sdk::Development {{ directory: env!(\"CARGO_MANIFEST_DIR\"), features: {}, rustc: {}, reloads: {reloads} }})",
             literal(features),
+            literal(rustc),
         ),
     };
-    out += "\n/// The methods of this application, sorted by name.\n";
-    let methods = format!("::method_sdk::Methods {{ table: method·calls::TABLE, development: {development} }}");
-    block(&mut out, METHODS, [methods]);
+    methods_function(&development, &mut out);
     out
 }
 
@@ -43,6 +44,7 @@ pub(crate) fn source(modules: &[&Module], methods: &[&Method], development: Opti
 pub(crate) fn plugin(modules: &[&Module], methods: &[&Method], key: &str) -> String {
     let mut out = String::from("// Generated in development mode from the files in `methods/`.\n");
     table(modules, methods, &mut out);
+    methods_function(NONE, &mut out); // the application's library may use it
     out += &format!("#[unsafe(no_mangle)]\npub static SIMPLEAPI_KEY: [u8; {}] = *b\"{key}\\0\";\n", key.len() + 1);
     out += "#[unsafe(no_mangle)]\n";
     block(
@@ -51,6 +53,15 @@ pub(crate) fn plugin(modules: &[&Module], methods: &[&Method], key: &str) -> Str
         ["method·calls::TABLE".to_owned()],
     );
     out
+}
+
+fn methods_function(development: &str, out: &mut String) {
+    *out += "\n/// The methods of this application, sorted by name.\n";
+    block(
+        out,
+        METHODS,
+        [format!("::method_sdk::Methods {{ table: method·calls::TABLE, development: {development} }}")],
+    );
 }
 
 fn table(modules: &[&Module], methods: &[&Method], out: &mut String) {

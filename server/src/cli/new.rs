@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
+use std::iter::successors;
 use std::path::{Path, PathBuf};
 
 use method_build::{NameError, check_name};
@@ -30,8 +31,11 @@ pub async fn invoke(_handler: &mut Handler, params: Params) -> Result<Answer> {
 pub(crate) enum NewMethodError {
     #[error("`{name}` is not a valid method name: {error}{}", did_you_mean(.error))]
     Name { name: String, error: NameError },
-    #[error("there is no folder `methods` here; run this command in the folder of the application's Cargo.toml")]
-    NoMethodsFolder,
+    #[error(
+        "there is no folder `methods` beside a Cargo.toml in {} or above; run this command in the application's folder or below it",
+        .0.display()
+    )]
+    NoMethodsFolder(PathBuf),
     #[error("{} already exists", .0.display())]
     FileExists(PathBuf),
     #[error(
@@ -49,12 +53,14 @@ fn did_you_mean(error: &NameError) -> String {
     error.suggestion().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
 }
 
-/// Creates the file of the method `name` in the application in `directory`, and returns the message of success.
+/// Creates the file of the method `name` in the application that `directory` is in, and returns the message of success.
 pub(super) fn create(directory: &Path, name: &str) -> Result<String, NewMethodError> {
     check_name(name).map_err(|error| NewMethodError::Name { name: name.to_owned(), error })?;
-    if !directory.join("methods").is_dir() {
-        return Err(NewMethodError::NoMethodsFolder);
-    }
+    let here = directory;
+    let is_application = |folder: &&Path| folder.join("methods").is_dir() && folder.join("Cargo.toml").is_file();
+    let Some(directory) = successors(Some(here), |folder| folder.parent()).find(is_application) else {
+        return Err(NewMethodError::NoMethodsFolder(here.to_owned()));
+    };
     let folder = Path::new("methods").join(name.replace('.', "/"));
     if directory.join(&folder).is_dir() {
         return Err(NewMethodError::FolderExists(folder));
@@ -70,7 +76,8 @@ pub(super) fn create(directory: &Path, name: &str) -> Result<String, NewMethodEr
         io::ErrorKind::AlreadyExists => NewMethodError::FileExists(file.clone()),
         _ => NewMethodError::Write { file: file.clone(), error },
     })?;
-    Ok(format!("created {}: the method `{name}` of the next build", file.display()))
+    let created = if directory == here { file } else { directory.join(file) };
+    Ok(format!("created {}: the method `{name}` of the next build", created.display()))
 }
 
 /// Writes the template to `path`, which must not exist.

@@ -13,7 +13,7 @@ use super::setting::{Setting, Settings};
 const CONFIG: &str = "config";
 const VERSION: &str = "version";
 /// The options of single commands.
-const COMMAND_OPTIONS: [&str; 4] = ["dev_restart", "dev_unsafe", "from", "from_file"];
+const COMMAND_OPTIONS: [&str; 5] = ["dev_poll", "dev_restart", "dev_unsafe", "from", "from_file"];
 
 const HELP: &str = "run `server --help` for a list";
 
@@ -72,6 +72,9 @@ pub(crate) struct Dev {
     /// Rebuilds and restarts the server after a change that cannot be loaded: to Cargo.toml, src/ or the server
     #[structopt(long = "dev_restart")]
     pub(crate) dev_restart: bool,
+    /// Looks for changes three times a second, for folders whose changes the system does not report, such as network drives
+    #[structopt(long = "dev_poll")]
+    pub(crate) dev_poll: bool,
 }
 
 /// The command for accounts.

@@ -11,6 +11,7 @@ use super::reload::Reloader;
 use super::restart;
 use super::terminal::DevTerminal;
 use super::watch::{Changes, Watch};
+use crate::config::Dev;
 
 /// The interval at which a long build is reported.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
@@ -39,12 +40,12 @@ impl DevLoop {
         reloader: Option<Reloader>,
         terminal: DevTerminal,
         started: Instant,
-        restarts_automatically: bool,
+        options: &Dev,
     ) -> Self {
         // The watch begins before the first reload, which reads the files: so no change is missed.
-        let (watch, warning) = Watch::new(&application.directory);
-        if let Some(warning) = warning {
-            terminal.note(&warning);
+        let (watch, reason) = Watch::new(&application.directory, options.dev_poll);
+        if let Some(reason) = reason {
+            terminal.note(&reason.to_string());
         }
         DevLoop {
             application,
@@ -53,7 +54,7 @@ impl DevLoop {
             terminal,
             started,
             is_ready: false,
-            restarts_automatically,
+            restarts_automatically: options.dev_restart,
             is_restart_pending: false,
             watches_stdin: false,
         }
@@ -65,6 +66,9 @@ impl DevLoop {
         self.watch_packages();
         loop {
             let changes = self.watch.next(later);
+            if let Some(reason) = &changes.polling {
+                self.terminal.note(&reason.to_string());
+            }
             later = match changes.since {
                 Some(since) if changes.methods => self.reload(since),
                 _ => Changes::default(),
@@ -127,14 +131,18 @@ impl DevLoop {
             Some(reloader) => reloader.compiler().flags(),
             None => self.application.flags().map(Arc::new),
         };
+        let mut configuration = self.application.cargo_configuration();
         let packages = match flags {
-            Ok(flags) => flags.packages.clone(),
+            Ok(flags) => {
+                configuration.extend(["Cargo.toml", "Cargo.lock"].map(|file| flags.workspace.join(file)));
+                flags.packages.clone()
+            }
             Err(error) => {
                 self.terminal.error(&error.to_string());
                 [self.application.directory.clone()].into()
             }
         };
-        self.watch.watch_packages(&packages);
+        self.watch.watch_packages(&packages, &configuration);
     }
 
     /// Returns `true` if these changes cannot be loaded into this process.

@@ -146,7 +146,7 @@ async fn serve(
     let compiler = development.reloads.then(|| {
         let application = application.clone();
         // rustc takes as long to print its version as the server takes to open its database.
-        tokio::task::spawn_blocking(move || Compiler::new(&application))
+        tokio::task::spawn_blocking(move || Compiler::new(&application, development.rustc))
     });
     let live = Arc::new(LiveMethods::default());
     let table = if development.reloads { MethodTable::Live(live.clone()) } else { static_table(methods)? };
@@ -178,7 +178,7 @@ async fn serve(
     if reloader.is_none() {
         terminal.note("this build cannot load methods: after each change it is rebuilt and restarted");
     }
-    let dev_loop = DevLoop::new(application.clone(), reloader, terminal, started, options.dev_restart);
+    let dev_loop = DevLoop::new(application.clone(), reloader, terminal, started, options);
     let (sender, restart) = oneshot::channel();
     std::thread::spawn(move || dev_loop.run(sender));
 

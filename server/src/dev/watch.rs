@@ -9,7 +9,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use notify::event::{AccessKind, AccessMode};
-use notify::{Config, Event, EventKind, PollWatcher, RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{Config, Event, EventKind, NullWatcher, PollWatcher, RecommendedWatcher, RecursiveMode, Watcher};
+use thiserror::Error;
 
 /// The time without a change after which changes have ended: an editor writes a file in several steps.
 const QUIET: Duration = Duration::from_millis(20);
@@ -19,6 +20,9 @@ const MAX_DEBOUNCE: Duration = Duration::from_millis(500);
 
 /// The interval of polling where the system cannot watch files.
 const POLL: Duration = Duration::from_millis(300);
+
+/// The interval at which the folder of methods is compared with its last known state, in case that the system does not report a change.
+const CHECK: Duration = Duration::from_secs(1);
 
 /// An event for the thread that reloads.
 pub(super) enum WatchEvent {
@@ -40,6 +44,19 @@ pub(super) struct Changes {
     pub(super) since: Option<Instant>,
     /// The time of the last change.
     latest: Option<Instant>,
+    /// Why files are polled from now on.
+    pub(super) polling: Option<PollReason>,
+}
+
+/// Why files are polled.
+#[derive(Debug, Error)]
+pub(super) enum PollReason {
+    #[error("cannot watch files ({0}): polling them every {POLL:?}")]
+    Failed(notify::Error),
+    #[error(
+        "files in methods/ have changed, but the system has not reported it, as on network drives and shared folders: polling them every {POLL:?} (from the start with --dev_poll)"
+    )]
+    NotReported,
 }
 
 impl Changes {
@@ -53,6 +70,11 @@ impl Changes {
 /// Watches an application's files.
 pub(super) struct Watch {
     watcher: Box<dyn Watcher + Send>,
+    is_polling: bool,
+    /// The other files and folders that are watched.
+    watched: Vec<(PathBuf, RecursiveMode)>,
+    /// The versions of the files in the folder of methods, if the system reports changes.
+    last_seen: FileVersions,
     events: Receiver<WatchEvent>,
     sender: Sender<WatchEvent>,
     methods: PathBuf,
@@ -69,20 +91,16 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Watches the folder of methods in the folder `application`. The second value is a warning if the files are polled.
-    pub(super) fn new(application: &Path) -> (Self, Option<String>) {
+    /// Watches the folder of methods in the folder `application`, by polling if `is_polling`. The second value says why it polls unasked.
+    pub(super) fn new(application: &Path, is_polling: bool) -> (Self, Option<PollReason>) {
         let started = SystemTime::now();
         let (sender, events) = channel();
-        let (watcher, warning) = match watcher(&sender, application) {
-            Ok(watcher) => (watcher, None),
-            Err(error) => {
-                let warning = format!("cannot watch files ({error}): polling them every {POLL:?}");
-                (poller(&sender, application), Some(warning))
-            }
-        };
         let methods = application.join("methods");
-        let watch = Watch {
-            watcher,
+        let mut watch = Watch {
+            watcher: Box::new(NullWatcher),
+            is_polling,
+            watched: Vec::new(),
+            last_seen: FileVersions::new(),
             events,
             sender,
             methods,
@@ -92,16 +110,78 @@ impl Watch {
             built_from: BTreeMap::new(),
             last_reported: BTreeMap::new(),
         };
-        (watch, warning)
+        // The folder in which that of methods may be created and removed.
+        watch.watched.push((application.to_owned(), RecursiveMode::NonRecursive));
+        let failure = if is_polling { None } else { watch.watch_reported().err() };
+        if is_polling || failure.is_some() {
+            watch.poll();
+        }
+        watch.last_seen = file_versions(&watch.methods);
+        (watch, failure.map(PollReason::Failed))
     }
 
-    /// Also watches these packages: this process was built from them, and a change requires a restart.
-    pub(super) fn watch_packages(&mut self, packages: &BTreeSet<PathBuf>) {
+    /// Has the system report changes.
+    fn watch_reported(&mut self) -> notify::Result<()> {
+        self.watcher = Box::new(RecommendedWatcher::new(handler(&self.sender), Config::default())?);
+        self.watch_again()?;
+        self.watch_methods()
+    }
+
+    /// Looks for changes repeatedly from now on.
+    fn poll(&mut self) {
+        let config = Config::default().with_poll_interval(POLL).with_compare_contents(true);
+        let poller = PollWatcher::new(handler(&self.sender), config).expect("a thread can be started");
+        self.watcher = Box::new(poller);
+        self.is_polling = true;
+        let _ = self.watch_again();
+        let _ = self.watch_methods();
+    }
+
+    fn watch_again(&mut self) -> notify::Result<()> {
+        self.watched.iter().try_for_each(|(path, mode)| self.watcher.watch(path, *mode))
+    }
+
+    fn watch_methods(&mut self) -> notify::Result<()> {
+        // The folder may have been replaced.
+        if self.methods.is_dir() { self.watcher.watch(&self.methods, RecursiveMode::Recursive) } else { Ok(()) }
+    }
+
+    /// Watches another file or folder, if it exists.
+    fn watch(&mut self, path: &Path, mode: RecursiveMode) {
+        let watched = self.watcher.watch(path, mode);
+        self.watched.push((path.to_owned(), mode));
+        if let Err(error) = watched {
+            // As if the system had reported it: `apply` polls if there are too many files.
+            let _ = self.sender.send(WatchEvent::Files(Err(error)));
+        }
+    }
+
+    /// Polls from now on: the next change of `changes` is the first that is found in this way.
+    fn fall_back(&mut self, reason: PollReason, changes: &mut Changes) {
+        if !self.is_polling {
+            self.poll();
+            changes.polling = Some(reason);
+            self.apply(WatchEvent::Files(Ok(rescan())), changes);
+        }
+    }
+
+    /// Also watches these packages and these files of Cargo's configuration: this process was built from them, and a change requires a
+    /// restart. A file need not exist.
+    pub(super) fn watch_packages(&mut self, packages: &BTreeSet<PathBuf>, configuration: &[PathBuf]) {
+        for file in configuration {
+            let folder = file.parent().unwrap_or(file);
+            if file.exists() || packages.iter().any(|package| folder.starts_with(package)) {
+                if folder.is_dir() {
+                    self.watch(folder, RecursiveMode::NonRecursive);
+                }
+                self.track(file);
+            }
+        }
         self.sources = packages.iter().map(|package| package.join("src")).collect();
         for package in packages {
             // The folder itself for Cargo.toml, without the folders in it, such as `target`.
-            let _ = self.watcher.watch(package, RecursiveMode::NonRecursive);
-            let _ = self.watcher.watch(&package.join("src"), RecursiveMode::Recursive);
+            self.watch(package, RecursiveMode::NonRecursive);
+            self.watch(&package.join("src"), RecursiveMode::Recursive);
             for file in ["Cargo.toml", "Cargo.lock", "build.rs"] {
                 self.track(&package.join(file));
             }
@@ -119,7 +199,7 @@ impl Watch {
             let Some(folder) = file.parent().and_then(|folder| folder.canonicalize().ok()) else { continue };
             let file = folder.join(file.file_name().unwrap_or_default());
             if !folder.starts_with(&self.methods) && self.includes.insert(file) {
-                let _ = self.watcher.watch(&folder, RecursiveMode::NonRecursive);
+                self.watch(&folder, RecursiveMode::NonRecursive);
             }
         }
     }
@@ -142,7 +222,13 @@ impl Watch {
     pub(super) fn next(&mut self, mut changes: Changes) -> Changes {
         while !changes.enter {
             let event = match changes.debounce_remaining() {
-                None => self.events.recv().expect("`self.sender` is a sender of this channel"),
+                None => match self.events.recv_timeout(CHECK) {
+                    Ok(event) => event,
+                    Err(_) => {
+                        self.check(&mut changes);
+                        continue;
+                    }
+                },
                 Some(Duration::ZERO) => break,
                 Some(left) => match self.events.recv_timeout(left) {
                     Ok(event) => event,
@@ -152,17 +238,39 @@ impl Watch {
             self.apply(event, &mut changes);
         }
         if changes.methods {
-            // The folder may have been replaced.
-            let _ = self.watcher.watch(&self.methods, RecursiveMode::Recursive);
+            if let Err(error) = self.watch_methods() {
+                self.fall_back(PollReason::Failed(error), &mut changes);
+            }
+            self.last_seen = file_versions(&self.methods);
         }
         changes
+    }
+
+    /// Polls from now on if a method has changed and the system does not report it.
+    fn check(&mut self, changes: &mut Changes) {
+        if self.is_polling || file_versions(&self.methods) == self.last_seen {
+            return;
+        }
+        // The report may be on its way. Meanwhile there are events of reading, that of this comparison among them.
+        let until = Instant::now() + CHECK;
+        while changes.latest.is_none() && !changes.enter {
+            match self.events.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(event) => self.apply(event, changes),
+                Err(_) => return self.fall_back(PollReason::NotReported, changes),
+            }
+        }
     }
 
     fn apply(&mut self, event: WatchEvent, changes: &mut Changes) {
         let event = match event {
             WatchEvent::Files(Ok(event)) => event,
+            // Another folder cannot be watched.
+            WatchEvent::Files(Err(error)) if matches!(error.kind, notify::ErrorKind::MaxFilesWatch) => {
+                return self.fall_back(PollReason::Failed(error), changes);
+            }
+            WatchEvent::Files(Err(error)) if matches!(error.kind, notify::ErrorKind::PathNotFound) => return,
             // Events were lost: any file may have changed.
-            WatchEvent::Files(Err(_)) => Event::new(EventKind::Any).set_flag(notify::event::Flag::Rescan),
+            WatchEvent::Files(Err(_)) => rescan(),
             WatchEvent::Enter => {
                 changes.enter = true;
                 return;
@@ -231,24 +339,16 @@ fn handler(sender: &Sender<WatchEvent>) -> impl Fn(notify::Result<Event>) + Send
     }
 }
 
-fn watcher(sender: &Sender<WatchEvent>, application: &Path) -> notify::Result<Box<dyn Watcher + Send>> {
-    let mut watcher = RecommendedWatcher::new(handler(sender), Config::default())?;
-    watch_folders(&mut watcher, application)?;
-    Ok(Box::new(watcher))
+fn rescan() -> Event {
+    Event::new(EventKind::Any).set_flag(notify::event::Flag::Rescan)
 }
 
-fn poller(sender: &Sender<WatchEvent>, application: &Path) -> Box<dyn Watcher + Send> {
-    let config = Config::default().with_poll_interval(POLL).with_compare_contents(true);
-    let mut watcher = PollWatcher::new(handler(sender), config).expect("a thread can be started");
-    let _ = watch_folders(&mut watcher, application);
-    Box::new(watcher)
-}
+/// Files with the times of their last changes.
+type FileVersions = BTreeMap<PathBuf, SystemTime>;
 
-/// Watches the folder of methods, and its parent, in which it may be created and removed.
-fn watch_folders(watcher: &mut dyn Watcher, application: &Path) -> notify::Result<()> {
-    watcher.watch(application, RecursiveMode::NonRecursive)?;
-    let methods = application.join("methods");
-    if methods.is_dir() { watcher.watch(&methods, RecursiveMode::Recursive) } else { Ok(()) }
+fn file_versions(folder: &Path) -> FileVersions {
+    let entries = walkdir::WalkDir::new(folder).into_iter().flatten().filter(|entry| entry.file_type().is_file());
+    entries.filter_map(|entry| Some((entry.path().to_owned(), change_time(&entry.metadata().ok()?)))).collect()
 }
 
 #[cfg(test)]
@@ -258,7 +358,7 @@ mod tests {
     #[test]
     fn files_outside_the_build_do_not_prolong_the_wait() {
         let application = tempfile::tempdir().expect("a temporary folder can be created");
-        let (mut watch, _) = Watch::new(application.path());
+        let (mut watch, _) = Watch::new(application.path(), false);
         let written =
             |file: &str| WatchEvent::Files(Ok(Event::new(EventKind::Any).add_path(application.path().join(file))));
         let mut changes = Changes::default();

@@ -165,11 +165,17 @@ fn a_symbolic_link_is_not_followed() {
 
     let folder = folder(&[("greet.rs", ASYNC)]);
     let methods = folder.path().join("methods");
-    symlink(&methods, methods.join("loop")).unwrap();
+    std::fs::create_dir(folder.path().join("pages")).unwrap();
+    symlink(folder.path().join("pages"), methods.join("pages")).unwrap();
+    symlink("nothing", methods.join("dangling")).unwrap();
     assert_eq!(read(&methods).unwrap().methods().len(), 1);
+    symlink(&methods, methods.join("loop")).unwrap();
     symlink(methods.join("greet.rs"), methods.join("hello.rs")).unwrap();
-    let expected = "methods/hello.rs: symbolic links are not followed; replace the link by the file";
-    assert_eq!(problems_in(folder.path()), [expected]);
+    let expected = [
+        "methods/hello.rs: symbolic links are not followed; replace the link by the file",
+        "methods/loop: symbolic links are not followed; replace the link by the folder",
+    ];
+    assert_eq!(problems_in(folder.path()), expected);
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! The application as Cargo knows it: how to build it again, and the flags with which its methods are compiled.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::iter::successors;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::thread;
 
 use method_sdk::Development;
@@ -45,10 +46,16 @@ impl Application {
 
     /// Returns the `cargo build` command that builds this program again.
     pub(crate) fn build(&self) -> Command {
-        let mut cargo = self.cargo("build");
+        let mut cargo = self.cargo_in_this_build("build");
         if let Some(name) = self.program.file_name() {
             cargo.arg("--bin").arg(name);
         }
+        cargo
+    }
+
+    /// Returns a command of Cargo for the profile, the platform and the target folder of this program.
+    fn cargo_in_this_build(&self, command: &str) -> Command {
+        let mut cargo = self.cargo(command);
         let profile = self.program.parent().and_then(Path::file_name).and_then(|name| name.to_str());
         let target = self.program.parent().and_then(Path::parent);
         let parents: Vec<&Path> = successors(target, |folder| folder.parent()).take(2).collect();
@@ -71,7 +78,13 @@ impl Application {
     /// Cargo fails.
     pub(crate) fn flags(&self) -> Result<Flags, ToolError> {
         let file = self.cache_folder().join(self.program.file_stem().unwrap_or_default()).with_extension("json");
-        let build = || format!("{:?} {:?}", FileStamp::of(&self.program), env::var_os("RUSTFLAGS"));
+        let variables: BTreeMap<_, _> =
+            env::vars_os().filter(|(name, _)| is_about_builds(&name.to_string_lossy())).collect();
+        let configuration = self.cargo_configuration();
+        let build = || {
+            let stamps: Vec<_> = configuration.iter().map(|file| FileStamp::of(file)).collect();
+            format!("{:?} {stamps:?} {variables:?}", FileStamp::of(&self.program))
+        };
         let build_before = build();
         let stored = fs::read(&file).ok().and_then(|text| serde_json::from_slice::<(String, Flags)>(&text).ok());
         let is_valid =
@@ -80,7 +93,7 @@ impl Application {
             return Ok(flags);
         }
         let flags = self.query_cargo()?;
-        // If the program was out of date, Cargo has replaced it, and the flags are not those of this process.
+        // If another build has replaced the program, the flags are not those of this process.
         if build() == build_before {
             // If this fails, the next start is slower.
             let _ = serde_json::to_vec(&(build_before, &flags)).map(|text| fs::write(&file, text));
@@ -88,24 +101,31 @@ impl Application {
         Ok(flags)
     }
 
-    /// Lists the flags with Cargo. A program that is up to date is not built again.
+    /// Returns the files, existing or not, that Cargo reads its configuration and its compiler's version from.
+    pub(crate) fn cargo_configuration(&self) -> Vec<PathBuf> {
+        let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+        let home = home.or_else(|| Some(Path::new(&env::var_os("HOME")?).join(".cargo")));
+        let of_home = home.iter().flat_map(|home| ["config.toml", "config"].map(|name| home.join(name)));
+        let names = [".cargo/config.toml", ".cargo/config", "rust-toolchain.toml", "rust-toolchain"];
+        let folders = successors(Some(&*self.directory), |folder| folder.parent());
+        folders.flat_map(|folder| names.map(|name| folder.join(name))).chain(of_home).collect()
+    }
+
+    /// Lists the flags with Cargo. Dependencies that are up to date are not built again.
     fn query_cargo(&self) -> Result<Flags, ToolError> {
         let query_metadata = || {
             let metadata = output(self.cargo("metadata").args(["--format-version=1", "--quiet"]))?;
             serde_json::from_str::<Value>(&metadata).map_err(|error| unreadable("cargo metadata", &error))
         };
-        let (built, metadata) = thread::scope(|scope| {
+        let (printed, metadata) = thread::scope(|scope| {
             let metadata = scope.spawn(query_metadata);
-            let built = output(self.build().args(["--quiet", "--message-format=json-render-diagnostics"]));
-            (built, metadata.join().unwrap_or_else(|_| Err(unreadable("cargo metadata", &"a panic"))))
+            let mut rustc = self.cargo_in_this_build("rustc");
+            let printed = run(rustc.args(["--lib", "-vv", "--color=never", "--", flags::PRINT]));
+            (printed, metadata.join().unwrap_or_else(|_| Err(unreadable("cargo metadata", &"a panic"))))
         });
-        let messages: Vec<Value> = built?.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        let mut flags = flags::parse(&metadata?, &messages);
-        for feature in self.features.split(',').filter(|feature| !feature.is_empty()) {
-            flags.arguments.extend(["--cfg".to_owned(), format!("feature={feature:?}")]);
-        }
-        flags.arguments.extend(env::var("RUSTFLAGS").unwrap_or_default().split_whitespace().map(str::to_owned));
-        Ok(flags)
+        let printed = String::from_utf8(printed?.stderr).map_err(|error| unreadable("cargo rustc", &error))?;
+        flags::parse(&metadata?, &printed)
+            .ok_or_else(|| unreadable("cargo rustc", &"it has not printed rustc's arguments"))
     }
 
     fn cargo(&self, command: &str) -> Command {
@@ -140,16 +160,32 @@ impl Application {
     }
 }
 
-/// Runs `command` and returns its standard output.
-fn output(command: &mut Command) -> Result<String, ToolError> {
-    let name =
-        format!("{} {}", command.get_program().display(), command.get_args().next().unwrap_or_default().display());
+/// Returns `true` for the variables that Cargo reads its configuration from.
+fn is_about_builds(name: &str) -> bool {
+    let is_set_by_cargo = CARGO_RUN_VARIABLES.iter().any(|prefix| name.starts_with(prefix));
+    name.starts_with("RUST") || (name.starts_with("CARGO_") && !is_set_by_cargo)
+}
+
+/// Runs `command`, which is to succeed.
+fn run(command: &mut Command) -> Result<Output, ToolError> {
+    let name = command_name(command);
     let output = command.output().map_err(|source| ToolError::Run { command: name.clone(), source })?;
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         return Err(ToolError::Failed { command: name, stderr });
     }
-    String::from_utf8(output.stdout).map_err(|error| unreadable(&name, &error))
+    Ok(output)
+}
+
+/// Runs `command` and returns its standard output.
+fn output(command: &mut Command) -> Result<String, ToolError> {
+    let output = run(command)?;
+    String::from_utf8(output.stdout).map_err(|error| unreadable(&command_name(command), &error))
+}
+
+/// Returns the program and the first argument.
+fn command_name(command: &Command) -> String {
+    format!("{} {}", command.get_program().display(), command.get_args().next().unwrap_or_default().display())
 }
 
 fn unreadable(command: &str, reason: &dyn std::fmt::Display) -> ToolError {

@@ -160,8 +160,13 @@ impl<'a> BuildRun<'a> {
         }
     }
 
-    /// Returns the methods whose sources have these errors; none if there are several methods and it is unknown which.
+    /// Returns the methods whose sources have these errors, or all for an error in the application's library; none if there are several
+    /// methods and it is unknown which.
     fn attribute(&self, names: &Batch<'a>, diagnostics: &[Diagnostic]) -> Batch<'a> {
+        let mut files = diagnostics.iter().flat_map(|diagnostic| &diagnostic.files);
+        if files.any(|file| !file.starts_with("methods")) {
+            return names.clone();
+        }
         let has_error = |name: &&&str| {
             let mut files = diagnostics.iter().flat_map(|diagnostic| &diagnostic.files);
             files.any(|file| self.sources[**name].files.contains(file.as_path()))

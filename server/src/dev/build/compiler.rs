@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::{CStr, CString};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,21 +21,18 @@ use super::incremental::Incremental;
 use super::linker::write_linker;
 use crate::dev::sdk::{FileStamp, Sdk};
 
-/// The flags of a debug build by Cargo, without what costs time and is not shown: warnings and debug information.
-const FLAGS: [&str; 14] = [
+/// The flags beside Cargo's: a library that can be loaded, without what costs time and is not shown, warnings and debug information.
+const FLAGS: [&str; 10] = [
     "--crate-type=cdylib",
-    "--crate-name=methods",
     "-C",
     "prefer-dynamic",
-    "-C",
-    "opt-level=0",
-    "-C",
-    "debug-assertions=on",
     "-C",
     "debuginfo=0",
     // Lints that a build denies are errors here too; with `--cap-lints`, an endless constant would be evaluated without end.
     "-A",
     "warnings",
+    // The exported names of the library are unsafe code, which the application may forbid.
+    "--force-warn=unsafe_code",
     "--error-format=json",
     "--json=diagnostic-rendered-ansi",
 ];
@@ -61,13 +59,18 @@ pub(crate) struct Compiler {
 }
 
 impl Compiler {
-    /// Creates the compiler, and starts to list the flags.
+    /// Creates the compiler for a program that was built by `built_by`, the first line of `rustc -vV`, and starts to list the flags.
     ///
     /// # Errors
-    /// The process does not use the SDK's shared library, rustc cannot be run, or the folder of libraries cannot be created.
-    pub(crate) fn new(application: &Application) -> Result<Arc<Self>, ToolError> {
+    /// The process does not use the SDK's shared library, rustc cannot be run or is another version, or the folder of libraries cannot be
+    /// created.
+    pub(crate) fn new(application: &Application, built_by: &str) -> Result<Arc<Self>, ToolError> {
         let sdk = Sdk::loaded()?;
         let (rustc, version) = application.rustc()?;
+        let found = version.lines().next().unwrap_or_default();
+        if found != built_by {
+            return Err(ToolError::OtherCompiler { built_by: built_by.to_owned(), found: found.to_owned() });
+        }
         let program = FileStamp::of(&application.program);
         let key = hash(&(sdk.version(), version, program, FLAGS));
         let key = CString::new(format!("{key:016x}")).expect("hex digits are not NUL");
@@ -89,9 +92,8 @@ impl Compiler {
         // Both take longer than loading libraries from the cache, and are needed only when something is compiled.
         let background = compiler.clone();
         std::thread::spawn(move || {
-            background.linker();
             // A caller that needs the flags repeats this, and reports the error.
-            let _ = background.flags();
+            let _ = background.flags().map(|flags| background.linker(&flags).is_some());
         });
         Ok(compiler)
     }
@@ -119,8 +121,9 @@ impl Compiler {
         Ok(flags)
     }
 
-    fn linker(&self) -> Option<&Path> {
-        self.linker.get_or_init(|| write_linker(self.folder.path(), &self.sdk.path)).as_deref()
+    fn linker(&self, flags: &Flags) -> Option<&Path> {
+        let real = || flags.linker.as_deref().unwrap_or("cc");
+        self.linker.get_or_init(|| write_linker(self.folder.path(), &self.sdk.path, real())).as_deref()
     }
 
     /// Compiles `source`, which contains the methods `names`, into a library at a path that has not been loaded before.
@@ -131,7 +134,8 @@ impl Compiler {
         let root = self.root(names);
         self.sdk.check().map_err(ToolError::from)?;
         let is_incremental = self.incremental().is_ready(&root);
-        fs::write(&root, source).map_err(|source| ToolError::Write { path: root.clone(), source })?;
+        let flags = self.flags()?;
+        write_root(&root, source, &flags).map_err(|source| ToolError::Write { path: root.clone(), source })?;
         let output_file = root.with_extension("so");
         let mut rustc = self.rustc_command(&root, &output_file, is_incremental)?;
         tracing::debug!("{rustc:?}");
@@ -162,9 +166,10 @@ impl Compiler {
         }
     }
 
-    /// Returns the path of the source of these methods. It is the same for the same methods: rustc recognises its previous results by it.
+    /// Returns the path of the source of these methods, which the application's library includes as it includes that of a build. It is the
+    /// same for the same methods: rustc recognises its previous results by it.
     fn root(&self, names: &BTreeSet<&str>) -> PathBuf {
-        self.folder.path().join(format!("{:016x}.rs", hash(names)))
+        self.folder.path().join(format!("{:016x}", hash(names))).join("methods.rs")
     }
 
     fn incremental(&self) -> MutexGuard<'_, Incremental> {
@@ -175,21 +180,34 @@ impl Compiler {
         let directory = &self.application.directory;
         let flags = self.flags()?;
         let mut rustc = Command::new(&self.rustc);
-        rustc.args(FLAGS).args(&flags.arguments);
+        rustc.args(&flags.arguments).args(FLAGS);
         rustc.arg("--extern").arg(format!("method_sdk={}", self.sdk.path.display()));
         // Paths relative to the application, in diagnostics and in the messages of panics.
         rustc.arg(format!("--remap-path-prefix={}/=", directory.display()));
-        if let Some(linker) = self.linker() {
+        if let Some(linker) = self.linker(&flags) {
             rustc.arg("-C").arg(format!("linker={}", linker.display()));
         }
         if is_incremental {
             rustc.arg("-C").arg(format!("incremental={}", Incremental::folder(root).display()));
         }
-        rustc.arg("-o").arg(library).arg(root);
-        rustc.envs(flags.environment.iter().map(|(name, value)| (name, value)));
+        rustc.arg("-o").arg(library).arg(&flags.root);
+        rustc.envs(&flags.environment).env("OUT_DIR", root.parent().unwrap_or(root));
         rustc.current_dir(directory).stdin(Stdio::null());
         Ok(rustc)
     }
+}
+
+/// Writes `source`, and beside it links to the other files that the application's build script has generated.
+fn write_root(root: &Path, source: &str, flags: &Flags) -> io::Result<()> {
+    let folder = root.parent().unwrap_or(root);
+    if !folder.is_dir() {
+        fs::create_dir_all(folder)?;
+        let generated = flags.environment.get("OUT_DIR").map(fs::read_dir).transpose()?;
+        for file in generated.into_iter().flatten().flatten().filter(|file| file.file_name() != "methods.rs") {
+            std::os::unix::fs::symlink(file.path(), folder.join(file.file_name()))?;
+        }
+    }
+    fs::write(root, source)
 }
 
 pub(crate) fn hash(value: &impl Hash) -> u64 {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Diagnostic {
-    /// The files below `methods/` that it is in, such as `methods/account/login.rs`.
+    /// The files of the application that it is in, such as `methods/account/login.rs`.
     pub(crate) files: BTreeSet<PathBuf>,
     /// rustc's code, such as `E0425`.
     pub(crate) code: Option<String>,
@@ -81,10 +81,12 @@ impl Diagnostic {
 }
 
 fn diagnostic(error: Message, root: &Path, source: &str) -> Diagnostic {
+    // The file and its folder: in the application's library, it is in a folder of a build script.
+    let generated: PathBuf = root.iter().skip(root.iter().count().saturating_sub(2)).collect();
     let primary = error.spans.iter().filter(|span| span.is_primary);
     let files = primary.flat_map(Span::locations).filter_map(|(file, line)| {
-        if Path::new(file).file_name() != root.file_name() {
-            return Some(PathBuf::from(file)).filter(|file| file.starts_with("methods"));
+        if !Path::new(file).ends_with(&generated) {
+            return Some(PathBuf::from(file)).filter(|file| file.is_relative());
         }
         let (_, file) = source.lines().nth(line.checked_sub(1)?)?.rsplit_once(" // ")?;
         Some(PathBuf::from(file))
@@ -118,7 +120,7 @@ mod tests {
         );
         let warning = r#"{"level": "warning", "code": null, "spans": [], "rendered": ""}"#;
         let end = r#"{"level": "error", "code": null, "spans": [], "rendered": "aborting due to 1 previous error"}"#;
-        let mut parsed = parse(&format!("{warning}\n{line}\nnot JSON\n{end}\n"), Path::new("/t/1.rs"), SOURCE);
+        let mut parsed = parse(&format!("{warning}\n{line}\nnot JSON\n{end}\n"), Path::new("/t/1/methods.rs"), SOURCE);
         assert_eq!(parsed.len(), 1);
         parsed.remove(0)
     }
@@ -137,8 +139,11 @@ mod tests {
 
     #[test]
     fn an_error_in_the_generated_source_is_in_the_file_that_its_line_ends_with() {
-        assert_eq!(parse_one(&span("target/1.rs", 2, "")).files, BTreeSet::from([PathBuf::from("methods/a.rs")]));
-        assert_eq!(parse_one(&span("target/1.rs", 1, "")).files, BTreeSet::new());
+        assert_eq!(
+            parse_one(&span("target/1/methods.rs", 2, "")).files,
+            BTreeSet::from([PathBuf::from("methods/a.rs")])
+        );
+        assert_eq!(parse_one(&span("target/1/methods.rs", 1, "")).files, BTreeSet::new());
     }
 
     #[test]

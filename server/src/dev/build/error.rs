@@ -52,6 +52,11 @@ pub(crate) enum ToolError {
     Failed { command: String, stderr: String },
     #[error("cannot read the output of `{command}`: {reason}")]
     Output { command: String, reason: String },
+    #[error(
+        "this server was built by {built_by}, but the compiler of its methods is {found}; build it again, for example with `cargo dev`, or select \
+        the same compiler for both"
+    )]
+    OtherCompiler { built_by: String, found: String },
     #[error("rustc did not finish ({0})")]
     Terminated(ExitStatus),
     #[error("cannot write {}: {source}", path.display())]

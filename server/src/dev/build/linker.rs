@@ -8,11 +8,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Writes the linker into `folder` and returns its path, or `None` if that fails: the usual linker works too, more slowly.
-pub(crate) fn write_linker(folder: &Path, sdk: &Path) -> Option<PathBuf> {
+/// Writes the linker into `folder` and returns its path, or `None` if that fails: the `usual` linker works too, more slowly.
+pub(crate) fn write_linker(folder: &Path, sdk: &Path, usual: &str) -> Option<PathBuf> {
     let name = sdk.file_name()?.to_str()?;
     let stub = folder.join(name);
-    let mut compiler = Command::new("cc");
+    let mut compiler = Command::new(usual);
     compiler
         .args(["-shared", "-nostdlib", "-x", "c", "/dev/null"])
         .arg(format!("-Wl,-soname,{name}"))
@@ -20,8 +20,9 @@ pub(crate) fn write_linker(folder: &Path, sdk: &Path) -> Option<PathBuf> {
         .arg(&stub);
     let status = compiler.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().ok()?;
     let stub = stub.to_str().filter(|stub| status.success() && !stub.contains('\''))?;
+    let usual = shlex::try_quote(usual).ok()?;
     let script = format!(
-        "#!/bin/sh\n# Runs cc with an empty library in place of the SDK.\nfor argument do\n    shift\n    case $argument in */{name}) argument='{stub}' ;; esac\n    set -- \"$@\" \"$argument\"\ndone\nexec cc \"$@\"\n"
+        "#!/bin/sh\n# Runs the usual linker with an empty library in place of the SDK.\nfor argument do\n    shift\n    case $argument in */{name}) argument='{stub}' ;; esac\n    set -- \"$@\" \"$argument\"\ndone\nexec {usual} \"$@\"\n"
     );
     let linker = folder.join("linker");
     fs::write(&linker, script).ok()?;
