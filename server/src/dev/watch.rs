@@ -72,7 +72,7 @@ pub(super) struct Watch {
     watcher: Box<dyn Watcher + Send>,
     is_polling: bool,
     /// The other files and folders that are watched.
-    watched: Vec<(PathBuf, RecursiveMode)>,
+    watched: BTreeMap<PathBuf, RecursiveMode>,
     /// The versions of the files in the folder of methods, if the system reports changes.
     last_seen: FileVersions,
     events: Receiver<WatchEvent>,
@@ -99,7 +99,8 @@ impl Watch {
         let mut watch = Watch {
             watcher: Box::new(NullWatcher),
             is_polling,
-            watched: Vec::new(),
+            // The folder in which that of methods may be created and removed.
+            watched: BTreeMap::from([(application.to_owned(), RecursiveMode::NonRecursive)]),
             last_seen: FileVersions::new(),
             events,
             sender,
@@ -110,8 +111,6 @@ impl Watch {
             built_from: BTreeMap::new(),
             last_reported: BTreeMap::new(),
         };
-        // The folder in which that of methods may be created and removed.
-        watch.watched.push((application.to_owned(), RecursiveMode::NonRecursive));
         let failure = if is_polling { None } else { watch.watch_reported().err() };
         if is_polling || failure.is_some() {
             watch.poll();
@@ -146,11 +145,11 @@ impl Watch {
         if self.methods.is_dir() { self.watcher.watch(&self.methods, RecursiveMode::Recursive) } else { Ok(()) }
     }
 
-    /// Watches another file or folder, if it exists.
+    /// Watches another file or folder, if it exists and is not watched yet.
     fn watch(&mut self, path: &Path, mode: RecursiveMode) {
-        let watched = self.watcher.watch(path, mode);
-        self.watched.push((path.to_owned(), mode));
-        if let Err(error) = watched {
+        if self.watched.insert(path.to_owned(), mode).is_none()
+            && let Err(error) = self.watcher.watch(path, mode)
+        {
             // As if the system had reported it: `apply` polls if there are too many files.
             let _ = self.sender.send(WatchEvent::Files(Err(error)));
         }
@@ -238,10 +237,14 @@ impl Watch {
             self.apply(event, &mut changes);
         }
         if changes.methods {
-            if let Err(error) = self.watch_methods() {
+            if let Err(error) = self.watch_methods()
+                && is_limit(&error)
+            {
                 self.fall_back(PollReason::Failed(error), &mut changes);
             }
-            self.last_seen = file_versions(&self.methods);
+            if !self.is_polling {
+                self.last_seen = file_versions(&self.methods);
+            }
         }
         changes
     }
@@ -265,7 +268,7 @@ impl Watch {
         let event = match event {
             WatchEvent::Files(Ok(event)) => event,
             // Another folder cannot be watched.
-            WatchEvent::Files(Err(error)) if matches!(error.kind, notify::ErrorKind::MaxFilesWatch) => {
+            WatchEvent::Files(Err(error)) if is_limit(&error) => {
                 return self.fall_back(PollReason::Failed(error), changes);
             }
             WatchEvent::Files(Err(error)) if matches!(error.kind, notify::ErrorKind::PathNotFound) => return,
@@ -337,6 +340,11 @@ fn handler(sender: &Sender<WatchEvent>) -> impl Fn(notify::Result<Event>) + Send
         // Fails when the server ends.
         let _ = sender.send(WatchEvent::Files(event));
     }
+}
+
+/// Returns `true` if the system watches no further folder.
+fn is_limit(error: &notify::Error) -> bool {
+    matches!(error.kind, notify::ErrorKind::MaxFilesWatch)
 }
 
 fn rescan() -> Event {

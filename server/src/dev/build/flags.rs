@@ -30,7 +30,7 @@ const WITH_VALUE: [&str; 13] = [
 ];
 
 /// Arguments about the output of a build, and those that are only for speed or for debuggers.
-const DROPPED: [&str; 4] = ["--crate-type", "--out-dir", "-Z", PRINT];
+const DROPPED: [&str; 3] = ["--crate-type", "--out-dir", PRINT];
 const DROPPED_PREFIXES: [&str; 4] = ["--emit=", "--error-format=", "--json=", "--forbid=unsafe_code"];
 const DROPPED_CODEGEN: [&str; 9] = [
     "debuginfo=",
