@@ -3,6 +3,9 @@
 //! Generated items beside the tree have a `·` in their names, which no method name contains, so that none clashes with a method.
 //! Each row and each wrapper is one line that ends with its file, so that an error in the line can be attributed to the file.
 
+use std::iter::successors;
+use std::path::Path;
+
 use crate::method::Method;
 use crate::walk::Module;
 
@@ -83,26 +86,35 @@ fn block(out: &mut String, head: &str, lines: impl IntoIterator<Item = String>) 
     *out += "}\n";
 }
 
+/// Writes modules whose paths differ from part `depth` on.
+///
+/// Only the outermost modules have absolute paths, and others are relative to their folder: rust-analyzer resolves no absolute path
+/// within an inline module.
 fn module_tree(modules: &[&Module], depth: usize, out: &mut String) {
     let indent = "    ".repeat(depth);
     for siblings in modules.chunk_by(|a, b| a.segments[depth] == b.segments[depth]) {
-        let name = &siblings[0].segments[depth];
+        let Module { path, segments, .. } = siblings[0];
+        let name = &segments[depth];
+        let is_file = segments.len() == depth + 1;
+        let location = match depth {
+            0 => successors(Some(&**path), |path| path.parent()).nth(segments.len() - 1),
+            _ => path.file_name().map(Path::new).filter(|_| is_file),
+        };
         if depth == 0 {
             *out += "#[allow(missing_docs, clippy::module_inception, reason = \"the `//!` text of a method describes it\")]\n";
         }
         if name.contains("__") {
             *out += &format!("{indent}#[allow(non_snake_case, reason = \"a method may have this name\")]\n");
         }
-        match siblings {
-            [file] if file.segments.len() == depth + 1 => {
-                *out +=
-                    &format!("{indent}#[path = {}]\n{indent}pub mod {name};\n", literal(&file.path.to_string_lossy()));
-            }
-            _ => {
-                *out += &format!("{indent}pub mod {name} {{\n");
-                module_tree(siblings, depth + 1, out);
-                *out += &format!("{indent}}}\n");
-            }
+        if let Some(location) = location {
+            *out += &format!("{indent}#[path = {}]\n", literal(&location.to_string_lossy()));
+        }
+        if is_file {
+            *out += &format!("{indent}pub mod {name};\n");
+        } else {
+            *out += &format!("{indent}pub mod {name} {{\n");
+            module_tree(siblings, depth + 1, out);
+            *out += &format!("{indent}}}\n");
         }
     }
 }

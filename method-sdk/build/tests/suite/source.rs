@@ -24,11 +24,12 @@ fn the_tree_is_rust_and_nested_as_the_folders_are() {
     syn::parse_file(&source).unwrap();
     let place = |file: &str| format!("#[path = {:?}]", methods.join(file));
     let expected = [
+        place("a"),
         "pub mod a {".to_owned(),
-        place("a/_d.rs"),
+        "#[path = \"_d.rs\"]".to_owned(),
         "pub mod _d;".to_owned(),
         "pub mod b {".to_owned(),
-        place("a/b/c.rs"),
+        "#[path = \"c.rs\"]".to_owned(),
         "pub mod c;".to_owned(),
         "}".to_owned(),
         "}".to_owned(),
