@@ -107,7 +107,9 @@ fn check_reports_the_database_and_configuration_errors() {
     let path = directory.path();
     let good = run(path, &["check"]);
     assert!(
-        good.status.success() && stdout(&good).contains("database: sqlite in simpleapi.db, ok"),
+        good.status.success()
+            && stdout(&good).contains(&format!("configuration: ok (no server.conf in {})", path.display()))
+            && stdout(&good).contains("database: sqlite in simpleapi.db, ok"),
         "{}",
         stderr(&good)
     );
@@ -131,6 +133,75 @@ fn check_reports_the_database_and_configuration_errors() {
     assert_eq!(wrong.status.code(), Some(2));
     assert!(stderr(&wrong).contains("server.conf:1") && stderr(&wrong).contains("`port`"), "{}", stderr(&wrong));
     assert!(run(path, &["methods"]).status.success(), "works beside a broken server.conf");
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn commands_below_an_application_use_its_folder() {
+    let directory = directory();
+    let app = directory.path();
+    let below = app.join("methods/shop");
+    std::fs::create_dir_all(&below).unwrap();
+    std::fs::write(app.join("Cargo.toml"), "").unwrap();
+    let check = |folder: &Path, options: &[&str]| stdout(&run(folder, &[&["check"], options].concat()));
+
+    let report = check(&below, &[]);
+    assert!(report.contains(&format!("configuration: ok (no server.conf in {})", app.display())), "{report}");
+    assert!(report.contains(&format!("sqlite in {}, ok", app.join("simpleapi.db").display())), "{report}");
+    std::fs::write(app.join("server.conf"), "sqlite_path=conf.db\n").unwrap();
+    let report = check(&below, &[]);
+    assert!(report.contains(&format!("configuration: ok ({})", app.join("server.conf").display())), "{report}");
+    assert!(report.contains(&format!("sqlite in {}, ok", app.join("conf.db").display())), "{report}");
+    assert!(check(app, &[]).contains("configuration: ok (server.conf)\ndatabase: sqlite in conf.db, ok"));
+
+    // What a person types is relative to the folder in which they type it.
+    assert!(check(&below, &["--sqlite_path=typed.db"]).contains("sqlite in typed.db, ok"));
+    std::fs::write(below.join("own.conf"), "").unwrap();
+    assert!(check(&below, &["--config=own.conf"]).contains("configuration: ok (own.conf)"));
+    assert!(check(&below, &["--config=../../server.conf"]).contains("configuration: ok (../../server.conf)"));
+    let mut found: Vec<_> = std::fs::read_dir(&below).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    found.sort();
+    assert_eq!(found, ["own.conf", "typed.db"], "no other database was created");
+    std::fs::write(app.join("server.conf"), "sqlite_path=:memory:\n").unwrap();
+    let refused = run(&below, &["check"]);
+    assert!(stderr(&refused).contains("`:memory:` is not the path of a file"), "{}", stderr(&refused));
+    std::fs::write(app.join("server.conf"), "prot=1\n").unwrap();
+    let refused = stderr(&run(&below, &["check"]));
+    assert!(refused.contains(&format!("{}:1: unknown key `prot`", app.join("server.conf").display())), "{refused}");
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn check_warns_of_method_files_that_are_not_formatted() {
+    let directory = directory();
+    let app = directory.path();
+    std::fs::create_dir_all(app.join("methods/a")).unwrap();
+    std::fs::create_dir_all(app.join("src")).unwrap();
+    std::fs::write(app.join("src/lib.rs"), "").unwrap();
+    std::fs::write(app.join("Cargo.toml"), "[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2024\"\n")
+        .unwrap();
+    std::fs::write(app.join("methods/good.rs"), "pub fn invoke() {}\n").unwrap();
+    let check = || {
+        let check = run(app, &["check"]);
+        assert!(check.status.success(), "a warning");
+        stderr(&check)
+    };
+    assert_eq!(check(), "");
+    std::fs::write(app.join("methods/a/b.rs"), "pub fn invoke(){}\n").unwrap();
+    assert_eq!(check(), "server: methods/a/b.rs is not formatted; run `rustfmt --edition 2024 methods/a/b.rs`\n");
+    std::fs::write(app.join("methods/_c.rs"), "pub fn shared(){}\n").unwrap();
+    let two = check();
+    assert!(two.starts_with("server: 2 method files are not formatted; run `rustfmt --edition 2024 methods/"), "{two}");
+    for number in 0..10 {
+        std::fs::write(app.join(format!("methods/m{number}.rs")), "pub fn invoke(){}\n").unwrap();
+    }
+    let many = "server: 12 method files are not formatted; run `find methods -name '*.rs' -exec rustfmt --edition 2024 {} +`\n";
+    assert_eq!(check(), many);
+    // A file that is not Rust is an error of the build, not of its form.
+    std::fs::remove_dir_all(app.join("methods")).unwrap();
+    std::fs::create_dir(app.join("methods")).unwrap();
+    std::fs::write(app.join("methods/broken.rs"), "pub fn (").unwrap();
+    assert_eq!(check(), "");
 }
 
 #[cfg(feature = "sqlite")]

@@ -116,6 +116,40 @@ async fn a_saved_moved_or_deleted_file_is_live() {
 
 #[tokio::test]
 #[ignore = "builds applications, which takes minutes: run tests/run"]
+async fn warnings_and_files_that_are_not_formatted_are_reported() {
+    let app = Scratch::new("lints");
+    let method = "use method_sdk::prelude::*;
+
+pub async fn invoke(_: &mut Handler, _: ()) -> Result<String> {
+    Ok(crate::_shared::used().to_owned())
+}
+
+pub fn helper() {
+    let first = 1;
+}
+
+fn never_used() {}
+";
+    app.write("methods/a/b.rs", method);
+    app.write("methods/_shared.rs", "pub fn used() -> &'static str {\n    \"text\"\n}\n\npub(crate) fn of_other_methods() {\n    let third = 3;\n}\n");
+    let dev = Development::start(app, &[]);
+    dev.wait_for_result("a.b", "text").await;
+    dev.server.wait_for_log("unused variable: `first`");
+    dev.save("a/b.rs", &method.replace("first", "second"));
+    dev.server.wait_for_log("unused variable: `second`");
+    dev.server.wait_for_log(" --> methods/a/b.rs:8:9");
+    dev.save("a/b.rs", &method.replace("let first = 1;", "let _ = 1;").replace("helper() {", "helper(){"));
+    dev.server.wait_for_log("methods/a/b.rs is not formatted; run `rustfmt --edition 2024 methods/a/b.rs`");
+    dev.save_text("c.rs", "text"); // on one line
+    dev.server.wait_for_log("2 method files are not formatted; run `rustfmt --edition 2024 methods/");
+    let log = dev.server.log();
+    assert_eq!(log.matches("is not formatted").count(), 1, "{log}");
+    // Other methods may use these items.
+    assert!(!log.contains("never used") && !log.contains("third") && !log.contains("unsafe"), "{log}");
+}
+
+#[tokio::test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
 async fn a_change_of_a_methods_dependency_reloads_the_method() {
     let app = Scratch::new("follows");
     let words = |text: &str| format!("pub fn text() -> String {{ \"{text}\".to_owned() }}\n");

@@ -1,18 +1,27 @@
 //! `server check`: verifies the configuration and the database, and warns of what is unsafe.
 
+use std::path::Path;
+
 use method_sdk::Methods;
 
 use super::error::CommandError;
+use super::formatting;
 use super::methods::{self, MethodRow};
 use super::output::warn;
 use super::serve::open_accounts;
-use crate::config::Config;
+use crate::config::{Config, application_folder};
 use crate::runtime::block_on;
 use crate::store::StoreError;
 
 /// Connects to the database and returns a report, one line per subject. Prints the warnings of the start of a server, and those of an
-/// address that other machines can reach.
-pub(super) fn check(methods: Methods, config: Config) -> Result<String, CommandError> {
+/// address that other machines can reach; in the folder of an application also those of its method files. `config_file` is the name of the
+/// configuration file, or where one was looked for.
+pub(super) fn check(
+    methods: Methods,
+    config: Config,
+    config_file: &str,
+    directory: &Path,
+) -> Result<String, CommandError> {
     let address = config.address;
     for warning in network_warnings(&config) {
         warn(&warning);
@@ -30,7 +39,13 @@ pub(super) fn check(methods: Methods, config: Config) -> Result<String, CommandE
     if let Some(warning) = methods::demo_warning(rows.iter().map(MethodRow::name), address) {
         warn(&warning);
     }
-    Ok(format!("configuration: ok\ndatabase: {database}, ok\nmethods: {}", rows.len()))
+    if let Some(directory) = application_folder(directory)
+        && let Some(edition) = formatting::edition(directory)
+        && let Some(warning) = formatting::warning(directory, &edition)
+    {
+        warn(&warning);
+    }
+    Ok(format!("configuration: ok ({config_file})\ndatabase: {database}, ok\nmethods: {}", rows.len()))
 }
 
 /// Returns what is unsafe about the address that the server listens on.

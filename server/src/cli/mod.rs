@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `serve.rs`, `methods.rs`, `new.rs`, `check.rs`, `account.rs`, `import.rs` | the commands |
 //! | `error.rs` | their errors, and the exit status of each |
+//! | `formatting.rs` | whether the files of methods are formatted |
 //! | `prompt.rs` | passwords that a person types |
 //! | `output.rs` | everything that is printed outside the log |
 
 mod account;
 mod check;
 mod error;
+pub(crate) mod formatting;
 mod import;
 mod methods;
 mod new;
@@ -24,7 +26,7 @@ use std::process::ExitCode;
 use method_sdk::Methods;
 
 use crate::account::AccountService;
-use crate::config::{self, Command, Config, ConfigError, EarlyExit};
+use crate::config::{self, Cli, Command, Config, EarlyExit};
 use crate::runtime::block_on;
 use error::CommandError;
 use output::{exit_usage, print, warn};
@@ -50,20 +52,16 @@ pub fn main(methods: impl Into<Methods>) -> ExitCode {
     for warning in &cli.warnings {
         warn(warning);
     }
-    run(cli.command, cli.config, methods.into(), &directory).unwrap_or_else(|error| error.exit())
+    run(cli, methods.into(), &directory).unwrap_or_else(|error| error.exit())
 }
 
-fn run(
-    command: Command,
-    config: Result<Config, ConfigError>,
-    methods: Methods,
-    directory: &Path,
-) -> Result<ExitCode, CommandError> {
+fn run(cli: Cli, methods: Methods, directory: &Path) -> Result<ExitCode, CommandError> {
+    let Cli { command, config, config_file, .. } = cli;
     Ok(match command {
         Command::Serve => serve::serve(methods, config?)?,
         Command::Methods => print(&methods::list(&methods::rows(methods)?)),
         Command::New { name } => print(&new::create(directory, &name)?),
-        Command::Check => print(&check::check(methods, config?)?),
+        Command::Check => print(&check::check(methods, config?, &config_file, directory)?),
         Command::Account(command) => {
             print(&with_accounts(config?, async |accounts| account::account(accounts, &command).await)?)
         }

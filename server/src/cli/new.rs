@@ -2,11 +2,12 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
-use std::iter::successors;
 use std::path::{Path, PathBuf};
 
 use method_build::{NameError, check_name};
 use thiserror::Error;
+
+use crate::config::application_folder;
 
 const TEMPLATE: &str = r#"//! Says what the method is for; `server methods` shows it.
 use method_sdk::prelude::*;
@@ -57,8 +58,7 @@ fn did_you_mean(error: &NameError) -> String {
 pub(super) fn create(directory: &Path, name: &str) -> Result<String, NewMethodError> {
     check_name(name).map_err(|error| NewMethodError::Name { name: name.to_owned(), error })?;
     let here = directory;
-    let is_application = |folder: &&Path| folder.join("methods").is_dir() && folder.join("Cargo.toml").is_file();
-    let Some(directory) = successors(Some(here), |folder| folder.parent()).find(is_application) else {
+    let Some(directory) = application_folder(here) else {
         return Err(NewMethodError::NoMethodsFolder(here.to_owned()));
     };
     let folder = Path::new("methods").join(name.replace('.', "/"));

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::iter::successors;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -19,20 +20,36 @@ const READABLE_BY_OTHERS: u32 = 0o004;
 
 /// The settings in the configuration file.
 pub(super) struct FileSource {
+    /// The name of the file, or where one was looked for.
+    pub(super) description: String,
     pub(super) settings: Settings,
     pub(super) warnings: Vec<String>,
 }
 
-/// Reads the file at `config`, which must exist, or else `server.conf` in `directory`, which may be missing.
-pub(super) fn read(directory: &Path, config: Option<&OsStr>) -> FileSource {
-    let path = Path::new(config.unwrap_or(OsStr::new(DEFAULT)));
-    let name = path.display().to_string();
-    let (bytes, mode) = match load(&directory.join(path)) {
+/// Returns the folder of the application that `directory` is in: the closest one, itself included, with a `Cargo.toml` and a folder
+/// `methods`.
+pub(crate) fn application_folder(directory: &Path) -> Option<&Path> {
+    let is_application = |folder: &&Path| folder.join("methods").is_dir() && folder.join("Cargo.toml").is_file();
+    successors(Some(directory), |folder| folder.parent()).find(is_application)
+}
+
+/// Reads the file at `config`, which must exist and may be relative to `directory`, or else `server.conf` in `base`, which may be missing.
+pub(super) fn read(directory: &Path, base: &Path, config: Option<&OsStr>) -> FileSource {
+    let path = match config {
+        Some(config) => directory.join(config),
+        None => base.join(DEFAULT),
+    };
+    let name =
+        config.map(Path::new).unwrap_or_else(|| path.strip_prefix(directory).unwrap_or(&path)).display().to_string();
+    let (bytes, mode) = match load(&path) {
         Ok(loaded) => loaded,
-        Err(error) if config.is_none() && error.kind() == io::ErrorKind::NotFound => (Vec::new(), 0),
+        Err(error) if config.is_none() && error.kind() == io::ErrorKind::NotFound => {
+            let description = format!("no {DEFAULT} in {}", base.display());
+            return FileSource { description, settings: Vec::new(), warnings: Vec::new() };
+        }
         Err(error) => {
-            let error = InvalidSetting { origin: name, error: SettingError::UnreadableFile(error) };
-            return FileSource { settings: vec![Err(error)], warnings: Vec::new() };
+            let error = InvalidSetting { origin: name.clone(), error: SettingError::UnreadableFile(error) };
+            return FileSource { description: name, settings: vec![Err(error)], warnings: Vec::new() };
         }
     };
     let settings = settings(&name, &bytes);
@@ -43,7 +60,7 @@ pub(super) fn read(directory: &Path, config: Option<&OsStr>) -> FileSource {
         }
         _ => Vec::new(),
     };
-    FileSource { settings, warnings }
+    FileSource { description: name, settings, warnings }
 }
 
 /// Returns the bytes and the mode of a file.

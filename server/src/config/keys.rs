@@ -73,7 +73,7 @@ keys! {
     port: u16 = "8888", PORT;
     /// Database for accounts and sessions: sqlite, mongodb, mysql or postgres
     database: Database = "sqlite", DATABASE;
-    /// SQLite: file, relative to the working directory; created if it does not exist
+    /// SQLite: file, relative to the folder of the application, or else to the working directory; created if it does not exist
     sqlite_path: PathBuf = "simpleapi.db", PATH;
     /// MongoDB: host
     mongodb_host: String = "localhost", TEXT;

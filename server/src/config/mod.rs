@@ -31,7 +31,7 @@ pub(crate) use args::Dev;
 pub(crate) use args::{Account, Command, EarlyExit};
 #[cfg(feature = "sqlite")]
 pub(crate) use file::is_readable_by_others;
-pub(crate) use file::{read_value, without_byte_order_mark};
+pub(crate) use file::{application_folder, read_value, without_byte_order_mark};
 pub use keys::Config;
 use setting::{InvalidSetting, Setting};
 pub use types::{Database, LogFormat, LogLevel, Secret};
@@ -42,6 +42,8 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
     /// Only the commands that need a configuration look at the result, so that the others work beside a broken file.
     pub(crate) config: Result<Config, ConfigError>,
+    /// The name of the configuration file, or where one was looked for.
+    pub(crate) config_file: String,
     /// Warnings about the configuration, one sentence each.
     pub(crate) warnings: Vec<String>,
 }
@@ -73,7 +75,8 @@ pub(crate) fn file_errors(bytes: &[u8]) -> Vec<String> {
 /// Reads the command line, the environment and the configuration file.
 ///
 /// `args` are those of [`std::env::args_os`], starting with the program's name; `environment` is that of [`std::env::vars_os`].
-/// Relative paths of files start at `directory`, which may contain a `server.conf`.
+/// Relative paths start at `directory`. Those in `server.conf` and of defaults start at the folder of the application that `directory` is
+/// in, if it is in one, and so does the search for `server.conf`.
 ///
 /// # Errors
 /// Returns [`EarlyExit`] if the command line asks for help or the version, or is invalid. An invalid value of any source is in
@@ -86,11 +89,15 @@ pub(crate) fn parse(
     let args = args::read(args)?;
     let environment = env::read(environment, directory);
     let config_path = args.config.or(environment.config).filter(|path| !path.is_empty());
-    let file = file::read(directory, config_path.as_deref());
+    let base = application_folder(directory).unwrap_or(directory);
+    let file = file::read(directory, base, config_path.as_deref());
 
     let mut config = Config::default();
-    let settings = file.settings.into_iter().chain(environment.settings).chain(args.settings);
-    let errors = apply(settings, &mut config);
+    let mut errors = apply(file.settings, &mut config);
+    if base != directory && !is_sqlite_name(&config.sqlite_path) {
+        config.sqlite_path = base.join(&config.sqlite_path);
+    }
+    errors.extend(apply(environment.settings.into_iter().chain(args.settings), &mut config));
     let mut command = args.command;
     if let Command::Import { from: from @ None, from_file: None } = &mut command {
         *from = environment.import_from.and_then(|url| url.into_string().ok());
@@ -98,6 +105,13 @@ pub(crate) fn parse(
     Ok(Cli {
         command,
         config: if errors.is_empty() { Ok(config) } else { Err(ConfigError(errors)) },
+        config_file: file.description,
         warnings: file.warnings.into_iter().chain(environment.warnings).collect(),
     })
+}
+
+/// Returns `true` for names such as `:memory:`, to which SQLite gives a meaning of their own.
+pub(crate) fn is_sqlite_name(path: &Path) -> bool {
+    let path = path.as_os_str().as_encoded_bytes();
+    path.starts_with(b":") || path.starts_with(b"file:")
 }

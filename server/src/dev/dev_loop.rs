@@ -1,7 +1,9 @@
 //! The loop of development mode: waits for changes, reloads methods, and prepares restarts.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -11,6 +13,7 @@ use super::reload::Reloader;
 use super::restart;
 use super::terminal::DevTerminal;
 use super::watch::{Changes, Watch};
+use crate::cli::formatting;
 use crate::config::Dev;
 
 /// The interval at which a long build is reported.
@@ -23,6 +26,8 @@ pub(super) struct DevLoop {
     reloader: Option<Reloader>,
     watch: Watch,
     terminal: DevTerminal,
+    /// Asks for a report of the files that are not formatted.
+    formatting: Option<Sender<()>>,
     started: Instant,
     /// All methods have been built once.
     is_ready: bool,
@@ -52,6 +57,7 @@ impl DevLoop {
             reloader,
             watch,
             terminal,
+            formatting: None,
             started,
             is_ready: false,
             restarts_automatically: options.dev_restart,
@@ -113,6 +119,10 @@ impl DevLoop {
             }
         };
         watch.watch_includes(&report.includes);
+        if let Some(formatting) = &self.formatting {
+            // Fails if the thread has panicked: then there are no more reports.
+            let _ = formatting.send(());
+        }
         if self.is_ready {
             terminal.reloaded(&report, since.elapsed());
             return later;
@@ -122,6 +132,7 @@ impl DevLoop {
             terminal.ready(&reloader.methods(), self.started.elapsed());
         }
         terminal.failures(&report);
+        terminal.warnings(&report);
         later
     }
 
@@ -134,6 +145,8 @@ impl DevLoop {
         let mut configuration = self.application.cargo_configuration();
         let packages = match flags {
             Ok(flags) => {
+                let (directory, terminal) = (self.application.directory.clone(), self.terminal.clone());
+                self.formatting = Some(report_formatting(directory, flags.edition().to_owned(), terminal));
                 configuration.extend(["Cargo.toml", "Cargo.lock"].map(|file| flags.workspace.join(file)));
                 flags.packages.clone()
             }
@@ -176,4 +189,25 @@ impl DevLoop {
     fn relative(&self, file: &Path) -> String {
         file.strip_prefix(&self.application.directory).unwrap_or(file).display().to_string()
     }
+}
+
+/// Starts a thread that reports the method files that are not formatted, now and after each message, once for the same files. rustfmt is
+/// as slow as the reload of a small method.
+fn report_formatting(directory: PathBuf, edition: String, terminal: DevTerminal) -> Sender<()> {
+    let (sender, reloads) = channel();
+    thread::spawn(move || {
+        let mut last = None;
+        loop {
+            let warning = formatting::warning(&directory, &edition);
+            if let Some(text) = warning.as_ref().filter(|_| warning != last) {
+                terminal.note(text);
+            }
+            last = warning;
+            if reloads.recv().is_err() {
+                return;
+            }
+            while reloads.try_recv().is_ok() {} // one report for all of them
+        }
+    });
+    sender
 }

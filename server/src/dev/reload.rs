@@ -38,6 +38,8 @@ pub(super) struct ReloadReport {
     /// Methods whose files no longer exist.
     pub(super) removed: Vec<String>,
     pub(super) failures: Vec<CompileFailure>,
+    /// rustc's warnings, with colours.
+    pub(super) warnings: Vec<String>,
     /// The time until everything was compiled, without loading.
     pub(super) compile: Duration,
     /// The time that loading took.
@@ -187,6 +189,7 @@ impl Reloader {
         for (methods, diagnostics) in &built.failures {
             self.attribute_errors(methods, diagnostics, snapshot, report);
         }
+        report.warnings.extend(built.warnings.iter().map(|warning| warning.rendered.clone()));
         self.serve(&built.methods, snapshot, report);
         if self.has_started && built.failures.is_empty() {
             self.compiler.prepare(&built.batch);

@@ -81,15 +81,24 @@ impl DevTerminal {
         ));
     }
 
-    /// Reports the methods that do not compile.
+    /// Shows the methods that do not compile, with the errors.
     pub(super) fn failures(&self, report: &ReloadReport) {
         for CompileFailure { methods, message } in &report.failures {
             let names = if methods.is_empty() { "methods/".to_owned() } else { abbreviate(methods) };
             let names = self.palette.paint(RED, &names);
-            let message =
-                if self.palette.is_coloured { message.to_owned() } else { strip_ansi_escapes::strip_str(message) };
-            self.print(&format!("{names}  does not compile\n{}", message.trim_end()));
+            self.print(&format!("{names}  does not compile\n{}", self.rendered(message)));
         }
+    }
+
+    /// Shows the warnings in methods that were compiled.
+    pub(super) fn warnings(&self, report: &ReloadReport) {
+        report.warnings.iter().for_each(|warning| self.print(&self.rendered(warning)));
+    }
+
+    /// Returns a text of rustc, with colours if the terminal shows them.
+    fn rendered(&self, text: &str) -> String {
+        let text = if self.palette.is_coloured { text.to_owned() } else { strip_ansi_escapes::strip_str(text) };
+        text.trim_end().to_owned()
     }
 
     /// Reports a reload.
@@ -104,6 +113,7 @@ impl DevTerminal {
             let (compile, load) = (compile.as_millis(), load.as_millis());
             self.print(&format!("{names}  {verb} in {elapsed} ms  (compile {compile}, load {load})"));
         }
+        self.warnings(report);
         if !restored.is_empty() {
             let names = self.palette.paint(GREEN, &abbreviate(restored));
             self.print(&format!("{names}  unchanged from the running version  ({elapsed} ms)"));

@@ -11,7 +11,7 @@ use method_sdk::Method;
 use simpleapi_loader::load;
 
 use super::batch::{Batch, Queue};
-use super::compiler::{Compiler, hash};
+use super::compiler::{Compiled, Compiler, hash};
 use super::diagnostics::Diagnostic;
 use super::error::{BuildError, ToolError};
 
@@ -37,6 +37,8 @@ pub(crate) struct BuiltBatch<'a> {
     pub(crate) methods: Vec<&'static Method>,
     /// Methods that do not compile, with their errors.
     pub(crate) failures: Vec<(Batch<'a>, Vec<Diagnostic>)>,
+    /// The warnings in the files of the methods that were compiled.
+    pub(crate) warnings: Vec<Diagnostic>,
     /// The time that loading took.
     pub(crate) load: Duration,
 }
@@ -67,7 +69,8 @@ impl<'a> BuildRun<'a> {
     /// Nothing can be compiled.
     fn build(&self, batch: Batch<'a>) -> Result<BuiltBatch<'a>, ToolError> {
         let mut remaining = vec![batch.clone()];
-        let mut built = BuiltBatch { batch, methods: Vec::new(), failures: Vec::new(), load: Duration::ZERO };
+        let (methods, failures, warnings) = (Vec::new(), Vec::new(), Vec::new());
+        let mut built = BuiltBatch { batch, methods, failures, warnings, load: Duration::ZERO };
         while let Some(names) = remaining.pop() {
             match self.load(&names, &mut built) {
                 Ok(methods) => built.methods.extend(methods),
@@ -111,13 +114,16 @@ impl<'a> BuildRun<'a> {
                 Err(_) => compiler.cache.remove(key),
             }
         }
-        let (library, is_narrow) = self.compile(source, names, &built.failures)?;
+        let (Compiled { library, warnings }, is_narrow) = self.compile(source, names, &built.failures)?;
         let methods = load_timed(&library)
             .map_err(|error| BuildError::Compile(vec![Diagnostic::without_file(error.to_string())]))?;
         let is_cacheable = |sources: &MethodSources<'_>| sources.is_closed && tree.is_unchanged(&sources.files);
         if self.is_start && is_narrow && names.iter().all(|name| is_cacheable(&sources[name])) {
             compiler.cache.insert(key, &library);
         }
+        let own: BTreeSet<&Path> = names.iter().map(|name| sources[name].own).collect();
+        let is_own = |warning: &Diagnostic| warning.files.iter().any(|file| own.contains(file.as_path()));
+        built.warnings.extend(warnings.into_iter().filter(is_own));
         Ok(methods)
     }
 
@@ -130,11 +136,11 @@ impl<'a> BuildRun<'a> {
         source: String,
         names: &Batch<'a>,
         failures: &[(Batch<'a>, Vec<Diagnostic>)],
-    ) -> Result<(PathBuf, bool), BuildError> {
+    ) -> Result<(Compiled, bool), BuildError> {
         let BuildRun { tree, sources, compiler, .. } = *self;
         let mut error = match compiler.compile(&source, names) {
             Err(error) => error,
-            Ok(library) => return Ok((library, true)),
+            Ok(compiled) => return Ok((compiled, true)),
         };
         if !error.may_be_missing_item() {
             return Err(error);
@@ -153,7 +159,7 @@ impl<'a> BuildRun<'a> {
             }
             error = match compiler.compile(&source, names) {
                 Err(error) => error,
-                Ok(library) => return Ok((library, false)),
+                Ok(compiled) => return Ok((compiled, false)),
             };
             previous = source;
             excluded.extend(error.files().filter(|file| !files.contains(file.as_path())).cloned());

@@ -14,23 +14,25 @@ use tempfile::TempDir;
 
 use super::application::Application;
 use super::artifact_cache::ArtifactCache;
-use super::diagnostics;
+use super::diagnostics::{self, Diagnostic};
 use super::error::{BuildError, ToolError};
 use super::flags::Flags;
 use super::incremental::Incremental;
 use super::linker::write_linker;
 use crate::dev::sdk::{FileStamp, Sdk};
 
-/// The flags beside Cargo's: a library that can be loaded, without what costs time and is not shown, warnings and debug information.
-const FLAGS: [&str; 10] = [
+/// The flags beside Cargo's: a library that can be loaded, without debug information, which costs time and is not shown.
+const FLAGS: [&str; 12] = [
     "--crate-type=cdylib",
     "-C",
     "prefer-dynamic",
     "-C",
     "debuginfo=0",
-    // Lints that a build denies are errors here too; with `--cap-lints`, an endless constant would be evaluated without end.
+    // The user of an item may be a method that is not compiled with it.
     "-A",
-    "warnings",
+    "dead_code",
+    "-A",
+    "unused_macros",
     // The exported names of the library are unsafe code, which the application may forbid.
     "--force-warn=unsafe_code",
     "--error-format=json",
@@ -39,6 +41,12 @@ const FLAGS: [&str; 10] = [
 
 /// The most methods that are compiled incrementally: more are seldom the same set again.
 const MAX_INCREMENTAL: usize = 8;
+
+/// A library that has been compiled.
+pub(crate) struct Compiled {
+    pub(crate) library: PathBuf,
+    pub(crate) warnings: Vec<Diagnostic>,
+}
 
 /// Compiles libraries that this process can load.
 pub(crate) struct Compiler {
@@ -130,7 +138,7 @@ impl Compiler {
     ///
     /// # Errors
     /// It does not compile, or nothing can be compiled.
-    pub(crate) fn compile(&self, source: &str, names: &BTreeSet<&str>) -> Result<PathBuf, BuildError> {
+    pub(crate) fn compile(&self, source: &str, names: &BTreeSet<&str>) -> Result<Compiled, BuildError> {
         let root = self.root(names);
         self.sdk.check().map_err(ToolError::from)?;
         let is_incremental = self.incremental().is_ready(&root);
@@ -143,16 +151,17 @@ impl Compiler {
         let output = rustc.output().map_err(|source| ToolError::Run { command, source })?;
         // A library that was compiled against another SDK than this process has must not be loaded.
         self.sdk.check().map_err(ToolError::from)?;
+        let messages = String::from_utf8_lossy(&output.stderr);
         if output.status.success() {
             let number = self.libraries.fetch_add(1, Ordering::Relaxed);
             let library = self.folder.path().join(format!("{number}.so"));
             fs::rename(&output_file, &library).map_err(|source| ToolError::Write { path: output_file, source })?;
-            return Ok(library);
+            return Ok(Compiled { library, warnings: diagnostics::warnings(&messages, &root, source) });
         }
         if output.status.code().is_none() {
             return Err(ToolError::Terminated(output.status).into());
         }
-        Err(BuildError::Compile(diagnostics::parse(&String::from_utf8_lossy(&output.stderr), &root, source)))
+        Err(BuildError::Compile(diagnostics::errors(&messages, &root, source)))
     }
 
     /// Prepares for these methods, which have just been compiled, to be saved again.

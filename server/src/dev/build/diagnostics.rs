@@ -1,4 +1,4 @@
-//! The errors of rustc: their files and their text.
+//! The errors and warnings of rustc: their files and their text.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -48,12 +48,14 @@ struct Expansion {
     span: Span,
 }
 
-/// Parses rustc's lines of JSON.
+/// The lint that is always on, for the names that the library exports.
+const FORCED_LINT: &str = "unsafe_code";
+
+/// Parses the errors in rustc's lines of JSON.
 ///
 /// `root` is the generated file and `source` its text. An error in one of its lines belongs to the file that the line ends with.
-pub(crate) fn parse(output: &str, root: &Path, source: &str) -> Vec<Diagnostic> {
-    let messages = output.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok());
-    let errors = messages.filter(|message| message.level.starts_with("error"));
+pub(crate) fn errors(output: &str, root: &Path, source: &str) -> Vec<Diagnostic> {
+    let errors = messages(output).filter(|message| message.level.starts_with("error"));
     let (located, others): (Vec<Message>, Vec<Message>) = errors.partition(|error| !error.spans.is_empty());
     if located.is_empty() {
         // The linker's errors, for example.
@@ -61,6 +63,17 @@ pub(crate) fn parse(output: &str, root: &Path, source: &str) -> Vec<Diagnostic> 
         return vec![Diagnostic::without_file(rendered.unwrap_or_else(|| output.to_owned()))];
     }
     located.into_iter().map(|error| diagnostic(error, root, source)).collect()
+}
+
+/// Parses the warnings in rustc's lines of JSON, as [`errors`] parses errors.
+pub(crate) fn warnings(output: &str, root: &Path, source: &str) -> Vec<Diagnostic> {
+    let warnings = messages(output).filter(|message| message.level == "warning");
+    let warnings = warnings.map(|warning| diagnostic(warning, root, source));
+    warnings.filter(|warning| warning.code.as_deref() != Some(FORCED_LINT)).collect()
+}
+
+fn messages(output: &str) -> impl Iterator<Item = Message> {
+    output.lines().filter_map(|line| serde_json::from_str(line).ok())
 }
 
 impl Diagnostic {
@@ -80,10 +93,10 @@ impl Diagnostic {
     }
 }
 
-fn diagnostic(error: Message, root: &Path, source: &str) -> Diagnostic {
+fn diagnostic(message: Message, root: &Path, source: &str) -> Diagnostic {
     // The file and its folder: in the application's library, it is in a folder of a build script.
     let generated: PathBuf = root.iter().skip(root.iter().count().saturating_sub(2)).collect();
-    let primary = error.spans.iter().filter(|span| span.is_primary);
+    let primary = message.spans.iter().filter(|span| span.is_primary);
     let files = primary.flat_map(Span::locations).filter_map(|(file, line)| {
         if !Path::new(file).ends_with(&generated) {
             return Some(PathBuf::from(file)).filter(|file| file.is_relative());
@@ -91,8 +104,8 @@ fn diagnostic(error: Message, root: &Path, source: &str) -> Diagnostic {
         let (_, file) = source.lines().nth(line.checked_sub(1)?)?.rsplit_once(" // ")?;
         Some(PathBuf::from(file))
     });
-    let rendered = error.rendered.unwrap_or_default();
-    Diagnostic { files: files.collect(), code: error.code.map(|code| code.code), rendered }
+    let rendered = message.rendered.unwrap_or_default();
+    Diagnostic { files: files.collect(), code: message.code.map(|code| code.code), rendered }
 }
 
 impl Span {
@@ -120,7 +133,7 @@ mod tests {
         );
         let warning = r#"{"level": "warning", "code": null, "spans": [], "rendered": ""}"#;
         let end = r#"{"level": "error", "code": null, "spans": [], "rendered": "aborting due to 1 previous error"}"#;
-        let mut parsed = parse(&format!("{warning}\n{line}\nnot JSON\n{end}\n"), Path::new("/t/1/methods.rs"), SOURCE);
+        let mut parsed = errors(&format!("{warning}\n{line}\nnot JSON\n{end}\n"), Path::new("/t/1/methods.rs"), SOURCE);
         assert_eq!(parsed.len(), 1);
         parsed.remove(0)
     }
@@ -135,6 +148,20 @@ mod tests {
         assert_eq!(error.files, BTreeSet::from([PathBuf::from("methods/b/c.rs")]));
         assert!(error.may_be_missing_item());
         assert_eq!(error.plain(), "text");
+    }
+
+    #[test]
+    fn a_warning_is_one_of_the_compilers_own_lints() {
+        let line = |level: &str, code: &str| {
+            let span = span("methods/a.rs", 1, "");
+            format!(r#"{{"level": "{level}", "code": {{"code": "{code}"}}, "spans": [{span}], "rendered": "{code}"}}"#)
+        };
+        let count = r#"{"level": "warning", "code": null, "spans": [], "rendered": "2 warnings emitted"}"#;
+        let output = [line("warning", "unused_variables"), line("warning", "unsafe_code"), line("error", "E0425")];
+        let warnings = warnings(&format!("{}\n{count}\n", output.join("\n")), Path::new("/t/1/methods.rs"), SOURCE);
+        let codes: Vec<_> = warnings.iter().map(|warning| warning.rendered.as_str()).collect();
+        assert_eq!(codes, ["unused_variables", "2 warnings emitted"]);
+        assert_eq!(warnings[0].files, BTreeSet::from([PathBuf::from("methods/a.rs")]));
     }
 
     #[test]

@@ -90,6 +90,12 @@ pub(super) fn parse(metadata: &Value, printed: &str) -> Option<Flags> {
 }
 
 impl Flags {
+    /// Returns the edition of Rust that the application is written in.
+    pub(crate) fn edition(&self) -> &str {
+        // Cargo names it, unless it is the first.
+        self.arguments.iter().find_map(|argument| argument.strip_prefix("--edition=")).unwrap_or("2015")
+    }
+
     fn add(&mut self, argument: &str, value: Option<&str>) {
         match (argument, value) {
             ("--extern", Some(library)) => self.add_library(library),
@@ -166,6 +172,7 @@ mod tests {
         let flags = parse(&metadata, &printed).expect("the second command has the argument");
         assert_eq!(flags.root, Path::new("/work/app/src/lib.rs"));
         assert_eq!(flags.linker.as_deref(), Some("clang"));
+        assert_eq!(flags.edition(), "2024");
         let expected = "--crate-name shop --edition=2024 -C opt-level=1 --deny=unsafe_code --cfg feature=\"dev\" -D warnings -L dependency=/t/deps \
             --extern serde=/t/libserde.rlib --extern macros=/t/libmacros.so -L native=/t/native --cfg shop_flag";
         assert_eq!(flags.arguments.join(" "), expected);

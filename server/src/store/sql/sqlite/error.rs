@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use method_sdk::{Error, host};
+use rustix::io::Errno;
 
 /// Does not implement [`std::error::Error`], so that `?` converts it as below.
 #[derive(Debug, Clone)]
@@ -10,6 +11,8 @@ pub(super) enum SqliteError {
     Sqlite(simpleapi_sqlite::Error),
     /// The file no longer has its path: a change would be lost.
     Replaced(PathBuf),
+    /// The file, or its folder, cannot be written.
+    NotWritable(PathBuf, Errno),
     /// The disk of the file is full, or almost.
     NoSpace(PathBuf),
     /// The thread that would answer has ended or panicked.
@@ -32,6 +35,9 @@ impl From<SqliteError> for Error {
                 "{} was moved, replaced or deleted while the server uses it; restart the server",
                 path.display()
             )),
+            SqliteError::NotWritable(path, reason) => {
+                Error::unavailable(format!("{} cannot be written: {reason}", path.display()))
+            }
             SqliteError::NoSpace(path) => {
                 Error::unavailable(format!("the disk of {} has less than 1 MiB left; free some space", path.display()))
             }

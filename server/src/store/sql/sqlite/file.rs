@@ -7,7 +7,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{stat, statvfs};
+use rustix::fs::{Access as Permission, AtFlags, CWD, accessat, stat, statvfs};
+use rustix::io::Errno;
 use simpleapi_sqlite::{Access, Connection};
 
 use super::error::SqliteError;
@@ -69,10 +70,13 @@ impl DatabaseFile {
             self.check()?;
         }
         self.create_private();
-        let connection = Connection::open(&self.path, Access::Write)?;
         // Reading the version opens the log and its index.
         let open = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA user_version";
-        self.wait_for_lock(|| connection.execute_script(open))?;
+        let opened = Connection::open(&self.path, Access::Write).and_then(|connection| {
+            self.wait_for_lock(|| connection.execute_script(open))?;
+            Ok(connection)
+        });
+        let connection = opened.map_err(|error| self.unwritable().unwrap_or_else(|| error.into()))?;
         self.check()?;
         // SQLite follows symbolic links before it names the files beside the database.
         let path = canonicalize(&self.path).map_err(|_| SqliteError::Replaced(self.path.clone()))?;
@@ -87,8 +91,18 @@ impl DatabaseFile {
         Ok(connection)
     }
 
+    /// Returns the reason why the file cannot be written, if the system knows one: SQLite says only that it cannot open the file.
+    fn unwritable(&self) -> Option<SqliteError> {
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        [self.path.as_path(), folder].into_iter().find_map(|path| {
+            // The file is not opened: when it is closed, the system would drop the locks of this process's other connections to it.
+            let reason = accessat(CWD, path, Permission::WRITE_OK, AtFlags::EACCESS).err()?;
+            (reason != Errno::NOENT).then(|| SqliteError::NotWritable(path.to_owned(), reason))
+        })
+    }
+
     /// Creates the file, if it does not exist yet, so that only its owner can read it: it contains password hashes. SQLite gives its other
-    /// files the same mode. If the file cannot be created, SQLite reports the reason.
+    /// files the same mode. If the file cannot be created, opening it fails too.
     fn create_private(&self) {
         let _ = OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(&self.path);
     }

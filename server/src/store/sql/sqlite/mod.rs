@@ -22,7 +22,7 @@ use self::writer::Writer;
 use super::SqlStore;
 use super::executor::Executor;
 use super::statement::{Arg, Row, Statements, Step};
-use crate::config::{Config, is_readable_by_others};
+use crate::config::{Config, is_readable_by_others, is_sqlite_name};
 use crate::store::error::{SchemaError, StoreError};
 use crate::store::guard::connect_timeout;
 use crate::store::interface::Store;
@@ -58,8 +58,7 @@ pub(in crate::store) fn open(config: &Config) -> Result<Box<dyn Store>, StoreErr
 /// Checks that `path` can be the path of a file. The error is the problem with it.
 fn check_path(path: &Path) -> Result<(), String> {
     let text = path.to_string_lossy();
-    // SQLite gives names of these forms a meaning of their own.
-    if text.is_empty() || text.starts_with(':') || text.starts_with("file:") {
+    if text.is_empty() || is_sqlite_name(path) {
         return Err(format!(
             "`{text}` is not the path of a file; a database in memory, which each connection would have for itself, is not supported"
         ));
