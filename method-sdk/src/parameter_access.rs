@@ -33,7 +33,10 @@ impl<'de> de::SeqAccess<'de> for &mut Elements<'_> {
         let Some(node) = self.nodes.next() else { return Ok(None) };
         let index = self.index;
         self.index += 1;
-        seed.deserialize(node).map(Some).map_err(|error| error.within(&index.to_string()))
+        match seed.deserialize(node) {
+            Ok(element) => Ok(Some(element)),
+            Err(error) => Err(error.within_element(index)),
+        }
     }
 }
 
@@ -47,22 +50,54 @@ impl<'a> Members<'a> {
     pub(crate) fn new(nodes: Vec<(Node<'a>, Node<'a>)>) -> Self {
         Members { nodes: nodes.into_iter(), value: None }
     }
+
+    /// Returns the next key.
+    fn next(&mut self) -> Option<Node<'a>> {
+        let (name, value) = self.nodes.next()?;
+        self.value = Some((name.segment(), value));
+        Some(name)
+    }
+
+    /// Returns the value of the last key, with the key as a segment.
+    fn take_value(&mut self) -> Result<(String, Node<'a>)> {
+        self.value.take().ok_or_else(|| de::Error::custom("a value was read before its key"))
+    }
+
+    /// Returns the error of the last key.
+    fn key_error(&self, error: ParameterError) -> ParameterError {
+        match &self.value {
+            Some((segment, _)) => error.within(segment),
+            None => error,
+        }
+    }
 }
 
 impl<'de> de::MapAccess<'de> for Members<'_> {
     type Error = ParameterError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
-        let Some((name, value)) = self.nodes.next() else { return Ok(None) };
-        let segment = name.segment();
-        let key = seed.deserialize(name).map(Some).map_err(|error| error.within(&segment));
-        self.value = Some((segment, value));
-        key
+        let Some(name) = self.next() else { return Ok(None) };
+        match seed.deserialize(name) {
+            Ok(key) => Ok(Some(key)),
+            Err(error) => Err(self.key_error(error)),
+        }
+    }
+
+    /// As [`next_key_seed`](de::MapAccess::next_key_seed): what derived types call, without a seed.
+    fn next_key<K: Deserialize<'de>>(&mut self) -> Result<Option<K>> {
+        let Some(name) = self.next() else { return Ok(None) };
+        match K::deserialize(name) {
+            Ok(key) => Ok(Some(key)),
+            Err(error) => Err(self.key_error(error)),
+        }
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value> {
-        let (segment, value) = self.value.take().ok_or_else(|| de::Error::custom("a value was read before its key"))?;
-        seed.deserialize(value).map_err(|error| error.within(&segment))
+        let (segment, value) = self.take_value()?;
+        match seed.deserialize(value) {
+            Ok(value) => Ok(value),
+            Err(error) => Err(error.within(&segment)),
+        }
     }
 }
 

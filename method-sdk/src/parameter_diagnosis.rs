@@ -4,7 +4,8 @@
 //! parameters that do not fit, and JSON with arrays, are deserialized a second time, by a deserializer whose error type is
 //! [`ParameterError`]. Other parameters do not pay for it.
 //!
-//! Each method compiles the generic code here for its own type, so there is little of it.
+//! Each method compiles the generic code here for its own type, so there is little of it: what a derived type never receives, such as a
+//! number in place of a struct, is an error without a call of its visitor.
 
 #[cfg(test)]
 mod tests;
@@ -14,7 +15,7 @@ use std::fmt::Display;
 use std::num::NonZero;
 use std::str::FromStr;
 
-use serde::de::{self, DeserializeOwned, Deserializer, Unexpected, Visitor};
+use serde::de::{self, DeserializeOwned, Deserializer, Expected, Unexpected, Visitor};
 use serde_json::Value;
 
 use crate::Error;
@@ -33,7 +34,10 @@ const RAW_VALUE: &str = "$serde_json::private::RawValue";
 /// # Errors
 /// Returns error 1019 with the path to the parameter that does not fit, and the reason.
 pub(crate) fn from_json_tree<P: DeserializeOwned>(json: &str) -> Result<P, Error> {
-    P::deserialize(Node::from_json(json)).map_err(ParameterError::into_error)
+    match P::deserialize(Node::from_json(json)) {
+        Ok(params) => Ok(params),
+        Err(error) => Err(error.into_error()),
+    }
 }
 
 /// Deserializes a query string.
@@ -175,8 +179,15 @@ impl<'de> Deserializer<'de> for Node<'_> {
         visitor: V,
     ) -> Result<V::Value> {
         match self {
-            Node::Array(..) => Err(de::Error::invalid_type(Unexpected::Seq, &visitor)),
-            node => node.deserialize_any(visitor),
+            Node::Object(members, _) => visitor.visit_map(Members::new(members)),
+            node => Err(node.mismatch(&visitor)),
+        }
+    }
+
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match self.into_name() {
+            Ok(name) => visitor.visit_str(&name),
+            Err(node) => Err(node.mismatch(&visitor)),
         }
     }
 
@@ -199,7 +210,7 @@ impl<'de> Deserializer<'de> for Node<'_> {
     ) -> Result<V::Value> {
         match self.into_variant() {
             Ok(variant) => visitor.visit_enum(variant),
-            Err(node) => node.deserialize_any(visitor),
+            Err(node) => Err(node.mismatch(&visitor)),
         }
     }
 
@@ -208,7 +219,30 @@ impl<'de> Deserializer<'de> for Node<'_> {
     }
 
     serde::forward_to_deserialize_any! {
-        char str string bytes byte_buf unit unit_struct tuple tuple_struct map identifier
+        char str string bytes byte_buf unit unit_struct tuple tuple_struct map
+    }
+}
+
+impl Node<'_> {
+    /// Returns the error of a node in place of something else.
+    fn mismatch(&self, expected: &dyn Expected) -> ParameterError {
+        let invalid = |unexpected: Unexpected<'_>| de::Error::invalid_type(unexpected, expected);
+        match self {
+            Node::Text(text) => invalid(Unexpected::Str(text)),
+            Node::Array(..) => invalid(Unexpected::Seq),
+            Node::Object(..) => invalid(Unexpected::Map),
+            Node::Json(text) => match scalar(text) {
+                Err(error) => error,
+                Ok(Value::Bool(value)) => invalid(Unexpected::Bool(value)),
+                Ok(Value::String(text)) => invalid(Unexpected::Str(&text)),
+                Ok(Value::Number(number)) => match (number.as_u64(), number.as_i64()) {
+                    (Some(number), _) => invalid(Unexpected::Unsigned(number)),
+                    (_, Some(number)) => invalid(Unexpected::Signed(number)),
+                    _ => invalid(Unexpected::Float(number.as_f64().unwrap_or(f64::NAN))),
+                },
+                Ok(_) => invalid(Unexpected::Unit),
+            },
+        }
     }
 }
 

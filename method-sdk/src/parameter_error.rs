@@ -35,6 +35,11 @@ impl ParameterError {
         self
     }
 
+    /// Puts the index of an element in front of the path.
+    pub(crate) fn within_element(self, index: usize) -> Self {
+        self.within(&index.to_string())
+    }
+
     /// Returns the text, number or truth value that does not fit, if it is known.
     pub(crate) fn value(&self) -> Option<&str> {
         self.value.as_deref()

@@ -51,6 +51,15 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// Returns the text of an object's key or of a variant's name. Returns the node itself if it is none.
+    pub(crate) fn into_name(self) -> Result<String, Self> {
+        match self {
+            Node::Text(text) => Ok(text.into_owned()),
+            Node::Json(text) => serde_json::from_str(text).map_err(|_| self),
+            Node::Array(..) | Node::Object(..) => Err(self),
+        }
+    }
+
     /// Returns an object's key as a segment of a path.
     pub(crate) fn segment(&self) -> String {
         match self {

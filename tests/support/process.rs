@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
+use std::thread::{self, JoinHandle};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -21,6 +22,8 @@ pub(crate) struct Process {
     pub(crate) child: Child,
     address: SocketAddr,
     log: Arc<Mutex<String>>,
+    /// The thread that reads the log to its end.
+    reader: Option<JoinHandle<()>>,
     pub(crate) directory: Arc<TempDir>,
     /// The database the server runs on, which must outlive it.
     pub(crate) database: Option<Arc<dyn Any + Send + Sync>>,
@@ -51,7 +54,7 @@ impl Process {
         let log = Arc::new(Mutex::new(String::new()));
         let (sender, receiver) = mpsc::channel();
         let (stderr, lines) = (child.stderr.take().unwrap(), log.clone());
-        std::thread::spawn(move || {
+        let reader = thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 if let Some(address) = address_in(&line) {
                     let _ = sender.send(address);
@@ -64,7 +67,7 @@ impl Process {
             }
         });
         let address = receiver.recv_timeout(TIMEOUT).unwrap_or_else(|_| panic!("no server: {}", log.lock().unwrap()));
-        Process { child, address, log, directory: directory.clone(), database: None }
+        Process { child, address, log, reader: Some(reader), directory: directory.clone(), database: None }
     }
 
     /// The log so far.
@@ -92,10 +95,11 @@ impl Process {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Sends SIGTERM and waits for the end of the process.
+    /// Sends SIGTERM and waits for the end of the process and of its log.
     pub(crate) fn stop(mut self) -> (ExitStatus, String) {
         self.signal(Signal::TERM);
         let status = self.child.wait().unwrap();
+        self.reader.take().unwrap().join().unwrap();
         (status, self.log())
     }
 }

@@ -13,7 +13,7 @@ use notify::{Config, Event, EventKind, NullWatcher, PollWatcher, RecommendedWatc
 use thiserror::Error;
 
 /// The time without a change after which changes have ended: an editor writes a file in several steps.
-const QUIET: Duration = Duration::from_millis(20);
+const QUIET: Duration = Duration::from_millis(10);
 
 /// The most time from the first change, after which changes that continue are not waited for.
 const MAX_DEBOUNCE: Duration = Duration::from_millis(500);
