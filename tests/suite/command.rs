@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 #[cfg(feature = "sqlite")]
 use crate::support::Process;
-use crate::support::{directory, server_binary};
+use crate::support::{directory, root, server_binary};
 
 /// A test of the server compares it with the table of keys.
 const SERVER_CONF: &str = include_str!("../../server.conf");
@@ -36,7 +36,7 @@ fn help_shows_every_option_with_its_default_and_every_command() {
         assert!(text.contains(&format!("--{key}")), "{key}");
         assert!(text.contains(default), "{key}: {default}");
     }
-    for command in ["methods", "new", "check", "serve", "account", "import"] {
+    for command in ["methods", "new", "init", "check", "serve", "account", "import"] {
         assert!(text.contains(command), "{command}");
         assert!(run(directory().path(), &[command, "--help"]).status.success());
     }
@@ -98,6 +98,60 @@ fn new_creates_a_file_once_and_refuses_an_invalid_method_name() {
     assert!(!path.join("x.rs").exists());
     let created = stdout(&run(&path.join("methods/shop/cart"), &["new", "shop.cart.remove"]));
     assert!(created.contains(&format!("created {}", path.join("methods/shop/cart/remove.rs").display())), "{created}");
+}
+
+#[test]
+fn init_writes_an_application_into_an_empty_folder_alone() {
+    let directory = directory();
+    let path = directory.path();
+    let created = run(path, &["init", "my-shop"]);
+    let app = path.join("my-shop");
+    assert!(created.status.success(), "{}", stderr(&created));
+    assert!(stdout(&created).starts_with("created the application my-shop: 16 files\n"), "{}", stdout(&created));
+    assert!(stdout(&created).contains("    cd my-shop\n    cargo dev"), "{}", stdout(&created));
+    let read = |file: &str| std::fs::read_to_string(app.join(file)).unwrap();
+    assert!(read("Cargo.toml").contains("name = \"my-shop\"") && read("src/main.rs").contains("my_shop::methods()"));
+    assert!(read("Cargo.toml").contains(&format!("method-sdk = {{ path = \"{}/method-sdk\"", root().display())));
+    for file in ["Cargo.toml", "README.md", "src/main.rs", "tests/methods.rs"] {
+        for placeholder in ["{name}", "{crate}", "{method-sdk}", "{server}", "{method-build}"] {
+            assert!(!read(file).contains(placeholder), "{file}: {placeholder}");
+        }
+    }
+    for (folder, problem) in [
+        ("my-shop", "my-shop is not empty; choose a new folder"),
+        ("my-shop/README.md", "is called `README.md`, which cannot be the name of a package"),
+        ("My-Shop", "use lower-case letters, digits, `-` and `_`, beginning with a letter"),
+        ("1shop", "use lower-case letters"),
+        ("sh\u{f6}p", "use lower-case letters"),
+        ("serde", "a package or a program below it has this name already"),
+        ("method_sdk", "a package or a program below it has this name already"),
+        ("match", "keyword"),
+        ("..", "cannot be the name of a package"),
+        ("", "cannot be the name of a package"),
+    ] {
+        let refused = run(path, &["init", folder]);
+        assert_eq!(refused.status.code(), Some(2), "{folder}");
+        assert!(stderr(&refused).contains(problem), "{folder}: {}", stderr(&refused));
+    }
+    std::fs::write(path.join("file"), "").unwrap();
+    assert!(stderr(&run(path, &["init", "file"])).contains("file is not a folder; choose another name"));
+    assert_eq!(std::fs::read_dir(path).unwrap().count(), 2, "nothing else was written");
+
+    // A folder with a new git repository is empty, and packages may come from another one.
+    std::fs::create_dir_all(path.join("of-git/.git")).unwrap();
+    let created = run(path, &["init", "of-git", "--git=https://example.com/server.git"]);
+    assert!(created.status.success(), "{}", stderr(&created));
+    let manifest = std::fs::read_to_string(path.join("of-git/Cargo.toml")).unwrap();
+    assert!(manifest.contains("method-build = { git = \"https://example.com/server.git\""), "{manifest}");
+    let refused = run(path, &["init", "other", "--git=\"\nx"]);
+    assert!(stderr(&refused).contains("cannot be a URL in Cargo.toml") && !path.join("other").exists());
+    // A file that cannot be written, here the lock file as the largest, leaves none of the others.
+    let limited = "ulimit -f 40; trap '' XFSZ; exec \"$0\" init full";
+    let mut limited_server = Command::new("sh");
+    let refused = limited_server.args(["-c", limited]).arg(server_binary()).current_dir(path).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("full/Cargo.lock: File too large"), "{}", stderr(&refused));
+    assert!(!path.join("full").exists(), "nothing is left of it");
 }
 
 #[cfg(feature = "sqlite")]

@@ -1,9 +1,11 @@
 //! From the tree of files to the table of methods: methods are added, moved and deleted, and an error in one is reported first and in plain words.
 
+use std::process::Command;
+
 use serde_json::json;
 
-use crate::scratch_app::{Scratch, TEXT_METHOD};
-use crate::support::Listening as _;
+use crate::scratch_app::{Scratch, TEXT_METHOD, cargo, fixtures_target};
+use crate::support::{Listening as _, Process, directory, server_binary, wait_for_async};
 
 #[tokio::test]
 #[ignore = "builds applications, which takes minutes: run tests/run"]
@@ -153,4 +155,38 @@ fn an_error_in_a_method_is_reported_first_and_names_the_file() {
         "a file and a folder of one name: {errors:#?}"
     );
     assert!(errors.iter().any(|error| error.starts_with("methods/other.rs")), "all are reported together: {errors:#?}");
+}
+
+#[tokio::test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
+async fn a_new_application_builds_passes_its_tests_and_serves() {
+    let directory = directory();
+    let path = directory.path().join("new-shop");
+    let created = Command::new(server_binary()).arg("init").arg(&path).output().unwrap();
+    assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
+    let run = |command: &str, arguments: &[&str]| {
+        let output = cargo(&path, command).arg("--offline").args(arguments).output().unwrap();
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(output.status.success(), "{command}: {text}");
+        text
+    };
+    let tests = run("test", &[]);
+    assert!(tests.contains("test result: ok. 3 passed") && !tests.contains("warning"), "{tests}");
+    let form = Command::new("cargo").args(["fmt", "--check"]).current_dir(&path).output().unwrap();
+    assert!(form.status.success(), "{}", String::from_utf8_lossy(&form.stdout));
+
+    run("build", &["--features", "dev"]);
+    let program = fixtures_target().join("debug/server");
+    let server = Process::start(&directory, &program, &["--log-format=auto", "dev"]);
+    let reply = server.api().call("hello", json!({ "name": "alice" })).await;
+    assert_eq!(reply.result(), json!({ "greeting": "hello alice" }));
+    let file = path.join("methods/hello.rs");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("hello {}", "good day {}")).unwrap();
+    let api = server.api();
+    wait_for_async(async || {
+        api.call("hello", json!({ "name": "bob" })).await.result() == json!({ "greeting": "good day bob" })
+    })
+    .await;
+    assert!(!server.log().contains("not formatted"), "{}", server.log());
 }

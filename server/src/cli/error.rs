@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::account::AccountError;
 use super::import::{ImportError, SourceError};
+use super::init::InitError;
 use super::new::NewMethodError;
 use super::output::{exit_failure, exit_usage};
 use crate::config::ConfigError;
@@ -20,6 +21,8 @@ pub(crate) enum CommandError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     NewMethod(#[from] NewMethodError),
+    #[error(transparent)]
+    Init(#[from] InitError),
     #[cfg(not(feature = "dev"))]
     #[error(
         "this build does not include development mode; run `cargo dev`, or build with the feature `dev`: `cargo run --features dev -- dev`"
@@ -48,13 +51,23 @@ impl CommandError {
         match self {
             Self::Config(_)
             | Self::NewMethod(_)
+            | Self::Init(
+                InitError::Name(..)
+                | InitError::NotEmpty(_)
+                | InitError::NotAFolder(_)
+                | InitError::NoPackages(_)
+                | InitError::Url(_),
+            )
             | Self::Start(StartError::Development)
             | Self::Import(ImportError::Source(SourceError::Missing)) => exit_usage(&message),
             #[cfg(not(feature = "dev"))]
             Self::NoDevelopmentMode => exit_usage(&message),
-            Self::Methods(_) | Self::Start(_) | Self::Runtime(_) | Self::Account(_) | Self::Import(_) => {
-                exit_failure(&message)
-            }
+            Self::Init(InitError::Write { .. })
+            | Self::Methods(_)
+            | Self::Start(_)
+            | Self::Runtime(_)
+            | Self::Account(_)
+            | Self::Import(_) => exit_failure(&message),
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `serve.rs`, `methods.rs`, `new.rs`, `check.rs`, `account.rs`, `import.rs` | the commands |
+//! | `serve.rs`, `methods.rs`, `new.rs`, `init.rs`, `check.rs`, `account.rs`, `import.rs` | the commands |
 //! | `error.rs` | their errors, and the exit status of each |
 //! | `formatting.rs` | whether the files of methods are formatted |
 //! | `prompt.rs` | passwords that a person types |
@@ -13,6 +13,7 @@ mod check;
 mod error;
 pub(crate) mod formatting;
 mod import;
+mod init;
 mod methods;
 mod new;
 pub(crate) mod output;
@@ -61,6 +62,7 @@ fn run(cli: Cli, methods: Methods, directory: &Path) -> Result<ExitCode, Command
         Command::Serve => serve::serve(methods, config?)?,
         Command::Methods => print(&methods::list(&methods::rows(methods)?)),
         Command::New { name } => print(&new::create(directory, &name)?),
+        Command::Init { directory: new, git } => print(&init::init(directory, &new, git.as_deref())?),
         Command::Check => print(&check::check(methods, config?, &config_file, directory)?),
         Command::Account(command) => {
             print(&with_accounts(config?, async |accounts| account::account(accounts, &command).await)?)

@@ -9,7 +9,8 @@ use thiserror::Error;
 
 use crate::config::application_folder;
 
-const TEMPLATE: &str = r#"//! Says what the method is for; `server methods` shows it.
+/// The text of a new method, after its description.
+const TEMPLATE: &str = r#"
 use method_sdk::prelude::*;
 
 #[derive(Deserialize)]
@@ -72,7 +73,8 @@ pub(super) fn create(directory: &Path, name: &str) -> Result<String, NewMethodEr
         }
     }
     let file = folder.with_extension("rs");
-    write(&directory.join(&file)).map_err(|error| match error.kind() {
+    let text = method_template("Says what the method is for; `server methods` shows it.");
+    write_new(&directory.join(&file), &text).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => NewMethodError::FileExists(file.clone()),
         _ => NewMethodError::Write { file: file.clone(), error },
     })?;
@@ -80,10 +82,16 @@ pub(super) fn create(directory: &Path, name: &str) -> Result<String, NewMethodEr
     Ok(format!("created {}: the method `{name}` of the next build", created.display()))
 }
 
-/// Writes the template to `path`, which must not exist.
-fn write(path: &Path) -> io::Result<()> {
+/// Returns the text of a new method with this description.
+pub(super) fn method_template(description: &str) -> String {
+    format!("//! {description}{TEMPLATE}")
+}
+
+/// Writes the file at `path`, which must not exist, and the folders above it.
+pub(super) fn write_new(path: &Path, text: &str) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    OpenOptions::new().write(true).create_new(true).open(path)?.write_all(TEMPLATE.as_bytes())
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.write_all(text.as_bytes()).inspect_err(|_| drop(fs::remove_file(path)))
 }

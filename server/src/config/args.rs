@@ -13,7 +13,7 @@ use super::setting::{Setting, Settings};
 const CONFIG: &str = "config";
 const VERSION: &str = "version";
 /// The options of single commands.
-const COMMAND_OPTIONS: [&str; 5] = ["dev_poll", "dev_restart", "dev_unsafe", "from", "from_file"];
+const COMMAND_OPTIONS: [&str; 6] = ["dev_poll", "dev_restart", "dev_unsafe", "from", "from_file", "git"];
 
 const HELP: &str = "run `server --help` for a list";
 
@@ -45,6 +45,14 @@ pub(crate) enum Command {
     New {
         /// Name of the method, such as `a.b.c`
         name: String,
+    },
+    /// Writes an application of your own, which depends on the packages that this program was built from
+    Init {
+        /// New folder, whose name is that of the application's package
+        directory: PathBuf,
+        /// Git repository of the packages, instead of their folder on this machine
+        #[structopt(long, value_name = "URL")]
+        git: Option<String>,
     },
     /// Development mode: a saved method is live immediately; needs the feature `dev`, which `cargo dev` enables
     Dev(Dev),
