@@ -41,7 +41,8 @@ pub(super) fn check(
     }
     if let Some(directory) = application_folder(directory)
         && let Some(edition) = formatting::edition(directory)
-        && let Some(warning) = formatting::warning(directory, &edition)
+        && let Some(files) = formatting::unformatted(&formatting::method_files(directory), directory, &edition)
+        && let Some(warning) = formatting::warning(&files, directory, &edition)
     {
         warn(&warning);
     }

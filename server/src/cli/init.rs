@@ -11,13 +11,10 @@ use thiserror::Error;
 
 use super::new::{method_template, write_new};
 
-/// The files of an application, by path. In them `{name}` is the name of its package, `{crate}` that of its library, and `{method-sdk}`,
-/// `{server}` and `{method-build}` are the places of the packages that it depends on.
-const FILES: [(&str, &str); 14] = [
+/// Files of this repository that an application has too, by path.
+const COPIES: [(&str, &str); 10] = [
     (".cargo/config.toml", include_str!("../../../.cargo/config.toml")),
     (".gitignore", include_str!("../../../.gitignore")),
-    ("Cargo.toml", include_str!("init/Cargo.toml.template")),
-    ("README.md", include_str!("init/README.md.template")),
     ("build.rs", include_str!("../../../build.rs")),
     ("methods/account/create.rs", include_str!("../../../methods/account/create.rs")),
     ("methods/account/login.rs", include_str!("../../../methods/account/login.rs")),
@@ -26,6 +23,13 @@ const FILES: [(&str, &str); 14] = [
     ("rustfmt.toml", include_str!("../../../rustfmt.toml")),
     ("server.conf", include_str!("../../../server.conf")),
     ("src/lib.rs", include_str!("../../../src/lib.rs")),
+];
+
+/// Files with placeholders: `{name}` is the name of the package, `{crate}` that of its library, and `{method-sdk}`, `{server}` and
+/// `{method-build}` are the places of the packages that it depends on.
+const TEMPLATES: [(&str, &str); 4] = [
+    ("Cargo.toml", include_str!("init/Cargo.toml.template")),
+    ("README.md", include_str!("init/README.md.template")),
     ("src/main.rs", include_str!("init/main.rs.template")),
     ("tests/methods.rs", include_str!("init/methods.rs.template")),
 ];
@@ -95,19 +99,21 @@ pub(super) fn init(directory: &Path, new: &Path, git: Option<&str>) -> Result<St
         let places = [("{method-sdk}", &sdk), ("{server}", &server), ("{method-build}", &build)];
         names.iter().chain(&places).fold(template.to_owned(), |text, (from, to)| text.replace(from, to))
     };
-    let mut files: Vec<(&str, String)> = FILES.iter().map(|(file, template)| (*file, fill(template))).collect();
-    files.push((FIRST_METHOD, method_template("Greets by name.")));
+    let mut files = vec![(FIRST_METHOD, method_template("Greets by name."))];
+    files.extend(COPIES.map(|(file, text)| (file, text.to_owned())));
+    files.extend(TEMPLATES.map(|(file, template)| (file, fill(template))));
     if let Ok(lock) = fs::read_to_string(checkout.join(LOCK)) {
         files.push((LOCK, lock));
     }
     let mut written = Vec::new();
     for (file, text) in &files {
         let path = directory.join(file);
-        if let Err(error) = write_new(&path, text) {
+        let result = write_new(&path, text);
+        written.push(path.clone());
+        if let Err(error) = result {
             remove(&written, &directory);
             return Err(InitError::Write { file: path, error });
         }
-        written.push(path);
     }
     let (count, new) = (files.len(), new.display());
     Ok(format!(

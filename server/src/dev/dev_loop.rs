@@ -1,5 +1,6 @@
 //! The loop of development mode: waits for changes, reloads methods, and prepares restarts.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -11,6 +12,7 @@ use tokio::sync::oneshot;
 use super::build::application::Application;
 use super::reload::Reloader;
 use super::restart;
+use super::sdk::FileStamp;
 use super::terminal::DevTerminal;
 use super::watch::{Changes, Watch};
 use crate::cli::formatting;
@@ -191,14 +193,25 @@ impl DevLoop {
     }
 }
 
-/// Starts a thread that reports the method files that are not formatted, now and after each message, once for the same files. rustfmt is
-/// as slow as the reload of a small method.
+/// Starts a thread that reports the method files that are not formatted, now and after each message, once for the same files. It checks
+/// the files that have changed since: rustfmt takes a millisecond for a file.
 fn report_formatting(directory: PathBuf, edition: String, terminal: DevTerminal) -> Sender<()> {
     let (sender, reloads) = channel();
     thread::spawn(move || {
+        let mut checked = BTreeMap::new();
+        let mut unformatted = BTreeSet::new();
         let mut last = None;
         loop {
-            let warning = formatting::warning(&directory, &edition);
+            let files = formatting::method_files(&directory).into_iter();
+            let files: BTreeMap<_, _> = files.map(|file| (file.clone(), FileStamp::of(&file))).collect();
+            let is_current = |file: &PathBuf| checked.get(file) == files.get(file);
+            let changed = files.keys().filter(|file| !is_current(file));
+            if let Some(found) = formatting::unformatted(changed, &directory, &edition) {
+                unformatted.retain(|file| files.contains_key(file) && is_current(file));
+                unformatted.extend(found);
+                checked = files;
+            }
+            let warning = formatting::warning(&unformatted, &directory, &edition);
             if let Some(text) = warning.as_ref().filter(|_| warning != last) {
                 terminal.note(text);
             }

@@ -27,12 +27,17 @@ fn is_valid(host: &[u8]) -> bool {
         host.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-')).count();
     match &host[name_length..] {
         [] if name_length > 0 => return true,
-        [b':', port @ ..] if name_length > 0 && port.len() < 5 && port.iter().all(u8::is_ascii_digit) => return true,
+        [b':', port @ ..] if name_length > 0 && is_port(port) => return true,
         _ => {}
     }
     let Ok(authority) = Authority::try_from(host) else { return false };
     let port = authority.as_str().strip_prefix(authority.host()); // `None` if there is user information
     port.is_some_and(|port| port.is_empty() || port == ":" || authority.port_u16().is_some())
+}
+
+/// Returns `true` for digits up to 65535 without leading zeros, and for none.
+fn is_port(port: &[u8]) -> bool {
+    port.iter().all(u8::is_ascii_digit) && (port.len() < 5 || (port.len() == 5 && port <= b"65535".as_slice()))
 }
 
 /// Returns `true` if one of the patterns is the host: `example.com` with any port, `example.com:8080`, or `*.example.com` for the names
