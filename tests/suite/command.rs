@@ -36,7 +36,7 @@ fn help_shows_every_option_with_its_default_and_every_command() {
         assert!(text.contains(&format!("--{key}")), "{key}");
         assert!(text.contains(default), "{key}: {default}");
     }
-    for command in ["methods", "new", "init", "check", "serve", "account", "import"] {
+    for command in ["methods", "new", "openapi", "init", "check", "serve", "account", "import"] {
         assert!(text.contains(command), "{command}");
         assert!(run(directory().path(), &[command, "--help"]).status.success());
     }
@@ -98,6 +98,36 @@ fn new_creates_a_file_once_and_refuses_an_invalid_method_name() {
     assert!(!path.join("x.rs").exists());
     let created = stdout(&run(&path.join("methods/shop/cart"), &["new", "shop.cart.remove"]));
     assert!(created.contains(&format!("created {}", path.join("methods/shop/cart/remove.rs").display())), "{created}");
+}
+
+#[test]
+fn openapi_prints_the_document_of_the_application_that_the_folder_is_in() {
+    let document = run(&root().join("methods/demo"), &["openapi"]);
+    assert!(document.status.success() && stderr(&document).is_empty(), "{}", stderr(&document));
+    let document: serde_json::Value = serde_json::from_str(&stdout(&document)).unwrap();
+    assert_eq!(document["info"]["title"], "simpleapi");
+    assert_eq!(document["paths"].as_object().unwrap().len(), simpleapi::methods().table.len());
+    let parameters = &document["components"]["schemas"]["demo.hello.Params"];
+    assert_eq!(parameters["properties"]["name"]["type"], "string");
+
+    let directory = directory();
+    let path = directory.path();
+    let refused = run(path, &["openapi"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("there is no folder `methods` beside a Cargo.toml in"), "{}", stderr(&refused));
+    std::fs::create_dir(path.join("methods")).unwrap();
+    std::fs::write(path.join("Cargo.toml"), "").unwrap();
+    std::fs::write(path.join("methods/a.rs"), "pub async fn invoke(_: &mut Handler, _: x::Y) -> Result<u8> {}")
+        .unwrap();
+    let document = run(path, &["openapi"]);
+    assert!(document.status.success());
+    let expected =
+        "server: a/parameters is any JSON in the document: `x::Y` is of another package, or made by a macro\n";
+    assert_eq!(stderr(&document), expected);
+    std::fs::write(path.join("methods/b.rs"), "").unwrap();
+    let refused = run(path, &["openapi"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("methods/b.rs: the function `invoke` is missing"), "{}", stderr(&refused));
 }
 
 #[test]

@@ -12,6 +12,7 @@
 //! | `method.rs`, `function.rs`, `attributes.rs` | the contents of one file: its functions, its attributes, its `//!` text |
 //! | `tree.rs` | the methods of a tree |
 //! | `references.rs`, `dependencies.rs` | the other files that a method refers to |
+//! | `contract/` | what the methods take and return, as JSON Schema |
 //! | `write.rs` | the Rust source of the module tree and of the table |
 //!
 //! A build reads the tree once, with [`read`]; development mode reads it repeatedly, with a [`TreeReader`]. Errors are collected as
@@ -20,6 +21,7 @@
 
 mod attributes;
 mod build_script;
+mod contract;
 mod dependencies;
 mod function;
 mod method;
@@ -33,6 +35,7 @@ mod walk;
 mod write;
 
 pub use build_script::generate;
+pub use contract::{Contract, MethodContract, OwnError, UnknownType};
 pub use dependencies::MethodSources;
 pub use method::Method;
 pub use name::{NameError, check_name};

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 use std::{fs, io};
 
+use crate::contract::{self, Declarations};
 use crate::method::{self, Method};
 use crate::problem::Problem;
 use crate::references::{self, Reference};
@@ -24,6 +25,7 @@ pub(crate) struct SourceFile {
     text: Result<String, String>,
     method: OnceLock<Result<Method, Vec<Problem>>>,
     references: OnceLock<Vec<Reference>>,
+    declarations: OnceLock<Declarations>,
 }
 
 /// Identifies a version of a file: its inode, its size and its change time.
@@ -57,11 +59,11 @@ impl SourceFile {
         }
         let is_racy = stamp.as_ref().is_none_or(FileStamp::is_racy);
         let text = fs::read_to_string(path).map_err(|error: io::Error| error.to_string());
-        let (method, references) = match previous.filter(|previous| previous.text == text) {
-            Some(previous) => (previous.method.clone(), previous.references.clone()),
-            None => (OnceLock::new(), OnceLock::new()),
+        let (method, references, declarations) = match previous.filter(|previous| previous.text == text) {
+            Some(previous) => (previous.method.clone(), previous.references.clone(), previous.declarations.clone()),
+            None => (OnceLock::new(), OnceLock::new(), OnceLock::new()),
         };
-        Arc::new(SourceFile { stamp, is_racy, text, method, references })
+        Arc::new(SourceFile { stamp, is_racy, text, method, references, declarations })
     }
 
     /// Returns the text, or the error when the file was read.
@@ -76,6 +78,17 @@ impl SourceFile {
 
     pub(crate) fn references(&self) -> &[Reference] {
         self.references.get_or_init(|| self.text.as_deref().map(references::read).unwrap_or_default())
+    }
+
+    /// Returns the types that the file declares; none if it is not valid Rust.
+    pub(crate) fn declarations(&self) -> &Declarations {
+        self.declarations.get_or_init(|| {
+            let syntax = self.text.as_ref().ok().and_then(|text| syn::parse_file(text).ok());
+            let declarations = syntax.map(|syntax| contract::read(&syntax)).unwrap_or_default();
+            // As for methods: the syntax tree's text would be kept otherwise.
+            proc_macro2::extra::invalidate_current_thread_spans();
+            declarations
+        })
     }
 
     /// Returns `true` if the file at `path` has not changed since it was read.

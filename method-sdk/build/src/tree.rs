@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::contract::{self, Contract};
 use crate::dependencies::{MethodSources, ModuleGraph};
 use crate::method::Method;
 use crate::problem::Problem;
@@ -66,6 +67,13 @@ impl Tree {
     /// Returns the methods, sorted by name.
     pub fn methods(&self) -> &[Method] {
         &self.methods
+    }
+
+    /// Returns what the methods take and return.
+    pub fn contract(&self) -> Contract {
+        let files = self.modules.iter().zip(&self.files);
+        let files = files.map(|(module, file)| (&module.segments[..], file.declarations()));
+        contract::contract(&self.methods, files)
     }
 
     /// Returns the errors in the tree. Files and folders with errors are left out of everything else.

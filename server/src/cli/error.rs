@@ -1,5 +1,6 @@
 //! The errors of commands. The exit status follows from the variant.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use method_build::Problem;
@@ -28,6 +29,8 @@ pub(crate) enum CommandError {
         "this build does not include development mode; run `cargo dev`, or build with the feature `dev`: `cargo run --features dev -- dev`"
     )]
     NoDevelopmentMode,
+    #[error("there is no folder `methods` beside a Cargo.toml in {} or above; run this command in the application's folder or below it", .0.display())]
+    NoApplication(PathBuf),
     #[error("{}", lines(.0))]
     Methods(Vec<Problem>),
     #[error(transparent)]
@@ -51,6 +54,7 @@ impl CommandError {
         match self {
             Self::Config(_)
             | Self::NewMethod(_)
+            | Self::NoApplication(_)
             | Self::Init(
                 InitError::Name(..)
                 | InitError::NotEmpty(_)

@@ -2,7 +2,7 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `serve.rs`, `methods.rs`, `new.rs`, `init.rs`, `check.rs`, `account.rs`, `import.rs` | the commands |
+//! | `serve.rs`, `methods.rs`, `new.rs`, `openapi.rs`, `init.rs`, `check.rs`, `account.rs`, `import.rs` | the commands |
 //! | `error.rs` | their errors, and the exit status of each |
 //! | `formatting.rs` | whether the files of methods are formatted |
 //! | `prompt.rs` | passwords that a person types |
@@ -16,6 +16,7 @@ mod import;
 mod init;
 mod methods;
 mod new;
+mod openapi;
 pub(crate) mod output;
 mod prompt;
 mod serve;
@@ -62,6 +63,7 @@ fn run(cli: Cli, methods: Methods, directory: &Path) -> Result<ExitCode, Command
         Command::Serve => serve::serve(methods, config?)?,
         Command::Methods => print(&methods::list(&methods::rows(methods)?)),
         Command::New { name } => print(&new::create(directory, &name)?),
+        Command::Openapi => print(&openapi::openapi(&methods, directory, warn)?),
         Command::Init { directory: new, git } => print(&init::init(directory, &new, git.as_deref())?),
         Command::Check => print(&check::check(methods, config?, &config_file, directory)?),
         Command::Account(command) => {

@@ -46,6 +46,8 @@ pub(crate) enum Command {
         /// Name of the method, such as `a.b.c`
         name: String,
     },
+    /// Prints the OpenAPI 3.1 document of the methods, read from their files without compiling them
+    Openapi,
     /// Writes an application of your own, which depends on the packages that this program was built from
     Init {
         /// New folder, whose name is that of the application's package

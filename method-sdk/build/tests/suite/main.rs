@@ -3,6 +3,8 @@
 
 mod attributes;
 mod build_script;
+mod contract;
+mod contract_types;
 mod functions;
 mod names;
 mod reader;

@@ -1,0 +1,72 @@
+//! The errors that a method creates, and whether it streams.
+
+use syn::visit::{self, Visit};
+use syn::{Expr, ExprCall, ExprLit, ExprMethodCall, Item, Lit};
+
+/// An error that a method returns: `Error::new(2000, "..")`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OwnError {
+    /// The number.
+    pub code: i64,
+    /// The message.
+    pub message: String,
+}
+
+/// The effects of the functions of a file.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Effects {
+    /// Sorted by number.
+    pub(crate) errors: Vec<OwnError>,
+    pub(crate) streams: bool,
+    /// The `content-type` that is set, if it is a literal.
+    pub(crate) content_type: Option<String>,
+}
+
+/// Reads the functions of a file.
+pub(crate) fn read(items: &[Item]) -> Effects {
+    let mut effects = Effects::default();
+    for item in items {
+        if let Item::Fn(function) = item {
+            effects.visit_item_fn(function);
+        }
+    }
+    effects.errors.sort();
+    effects.errors.dedup();
+    effects
+}
+
+impl<'ast> Visit<'ast> for Effects {
+    fn visit_expr_call(&mut self, call: &'ast ExprCall) {
+        if let Expr::Path(function) = &*call.func
+            && function.path.segments.len() > 1
+            && function.path.segments.iter().rev().map(|segment| segment.ident.to_string()).take(2).eq(["new", "Error"])
+            && let [Expr::Lit(ExprLit { lit: Lit::Int(code), .. }), message] = &call.args.iter().collect::<Vec<_>>()[..]
+            && let (Ok(code), Some(message)) = (code.base10_parse(), text(message))
+        {
+            self.errors.push(OwnError { code, message });
+        }
+        visit::visit_expr_call(self, call);
+    }
+
+    fn visit_expr_method_call(&mut self, call: &'ast ExprMethodCall) {
+        let is_handler = matches!(&*call.receiver, Expr::Path(path) if path.path.is_ident("handler"));
+        let arguments: Vec<&Expr> = call.args.iter().collect();
+        match (call.method.to_string().as_str(), &arguments[..]) {
+            ("write", [_]) if is_handler => self.streams = true,
+            ("response_header", [name, value])
+                if is_handler && text(name).is_some_and(|name| name.eq_ignore_ascii_case("content-type")) =>
+            {
+                self.content_type = text(value);
+            }
+            _ => {}
+        }
+        visit::visit_expr_method_call(self, call);
+    }
+}
+
+fn text(expression: &Expr) -> Option<String> {
+    match expression {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
+        _ => None,
+    }
+}

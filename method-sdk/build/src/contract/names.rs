@@ -1,0 +1,149 @@
+//! The type that a name means: in its own module, by an import, or outside the tree.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::declarations::{Declaration, Declarations, Import, TypeRef};
+
+/// A type whose names have been resolved.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum ResolvedType {
+    /// A type of the tree, by its path.
+    Declared(Vec<String>, Vec<ResolvedType>),
+    /// A type outside the tree, by its path as far as it is known.
+    External(Vec<String>, Vec<ResolvedType>),
+    Tuple(Vec<ResolvedType>),
+    Array(Box<ResolvedType>, Option<u64>),
+    Other,
+}
+
+/// The most imports that are followed for one name: they may form a circle.
+const MAX_IMPORTS: usize = 16;
+
+/// The types and imports of a tree.
+pub(crate) struct Names<'a> {
+    files: BTreeMap<&'a [String], &'a Declarations>,
+    types: BTreeMap<Vec<String>, &'a Declaration>,
+    /// The paths of all modules: those of files, of the folders above them, and inline modules.
+    modules: BTreeSet<Vec<String>>,
+}
+
+impl<'a> Names<'a> {
+    /// Creates the names of the files with these module paths.
+    pub(crate) fn new(files: impl IntoIterator<Item = (&'a [String], &'a Declarations)>) -> Self {
+        let mut names = Names { files: files.into_iter().collect(), types: BTreeMap::new(), modules: BTreeSet::new() };
+        for (&module, declarations) in &names.files {
+            for declaration in &declarations.types {
+                names.types.insert([module, &declaration.path].concat(), declaration);
+            }
+            let inline = declarations.types.iter().map(|declaration| &declaration.path[..declaration.path.len() - 1]);
+            let inline = inline.chain(declarations.imports.iter().map(|import| &import.module[..]));
+            for path in inline.chain([&[][..]]).map(|inline| [module, inline].concat()) {
+                names.modules.extend((0..=path.len()).map(|length| path[..length].to_vec()));
+            }
+        }
+        names
+    }
+
+    /// Returns the type at a path, and the module in which its own names are resolved.
+    pub(crate) fn declaration(&self, path: &[String]) -> Option<(Vec<String>, &'a Declaration)> {
+        let module = path.get(..path.len().checked_sub(1)?)?;
+        Some((module.to_vec(), self.types.get(path)?))
+    }
+
+    /// Resolves the names of a type that is written in `module`. `parameters` are the type parameters in scope.
+    pub(crate) fn resolve(
+        &self,
+        written: &TypeRef,
+        module: &[String],
+        parameters: &BTreeMap<&str, ResolvedType>,
+    ) -> ResolvedType {
+        match written {
+            TypeRef::Path { segments, arguments } => {
+                if let [name] = &segments[..]
+                    && let Some(argument) = parameters.get(&**name)
+                {
+                    return argument.clone();
+                }
+                let arguments = arguments.iter().map(|argument| self.resolve(argument, module, parameters)).collect();
+                match self.find(segments, module, 0) {
+                    Ok(path) => ResolvedType::Declared(path, arguments),
+                    Err(path) => ResolvedType::External(path, arguments),
+                }
+            }
+            TypeRef::Tuple(elements) => {
+                ResolvedType::Tuple(elements.iter().map(|element| self.resolve(element, module, parameters)).collect())
+            }
+            TypeRef::Array(element, length) => {
+                ResolvedType::Array(Box::new(self.resolve(element, module, parameters)), *length)
+            }
+            TypeRef::Other => ResolvedType::Other,
+        }
+    }
+
+    /// Returns the path of a type of the tree, or as an error the path of another type.
+    fn find(&self, written: &[String], module: &[String], imports: usize) -> Result<Vec<String>, Vec<String>> {
+        let Some((first, rest)) = written.split_first() else { return Err(Vec::new()) };
+        match first.as_str() {
+            "crate" => return self.find_from(rest, &[], imports),
+            "self" => return self.find_from(rest, module, imports),
+            "super" => return self.find_from(rest, &module[..module.len().saturating_sub(1)], imports),
+            _ => {}
+        }
+        match self.find_from(written, module, imports) {
+            Ok(path) => Ok(path),
+            // A name that nothing in the tree has: of the standard library, or of another package.
+            Err(_) => Err(self.external(written, module, imports)),
+        }
+    }
+
+    /// Finds a path below `module`: a type, one in a module below it, or one that it imports.
+    fn find_from(&self, path: &[String], module: &[String], imports: usize) -> Result<Vec<String>, Vec<String>> {
+        let whole = [module, path].concat();
+        if let Some(("super", rest)) = path.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+            return self.find_from(rest, &module[..module.len().saturating_sub(1)], imports);
+        }
+        if self.types.contains_key(&whole) {
+            return Ok(whole);
+        }
+        let Some((first, rest)) = path.split_first() else { return Err(whole) };
+        let below = [module, std::slice::from_ref(first)].concat();
+        if !rest.is_empty() && self.modules.contains(&below) {
+            return self.find_from(rest, &below, imports);
+        }
+        if imports == MAX_IMPORTS {
+            return Err(whole);
+        }
+        for import in self.imports(module) {
+            let target = match &import.name {
+                Some(name) if name == first => [&import.path[..], rest].concat(),
+                Some(_) => continue,
+                None => [&import.path[..], path].concat(),
+            };
+            if let Ok(found) = self.find(&target, module, imports + 1) {
+                return Ok(found);
+            }
+        }
+        Err(whole)
+    }
+
+    /// Returns the path of a name outside the tree: through an import, or as it is written.
+    fn external(&self, written: &[String], module: &[String], imports: usize) -> Vec<String> {
+        let Some((first, rest)) = written.split_first() else { return Vec::new() };
+        let import = self.imports(module).find(|import| import.name.as_ref() == Some(first));
+        match import.filter(|import| imports < MAX_IMPORTS && import.path != written) {
+            Some(import) => {
+                let target = [&import.path[..], rest].concat();
+                self.find(&target, module, imports + 1).unwrap_or_else(|path| path)
+            }
+            None => written.to_vec(),
+        }
+    }
+
+    /// Returns the imports of a module.
+    fn imports(&self, module: &[String]) -> impl Iterator<Item = &'a Import> {
+        let file = (0..=module.len()).rev().find_map(|length| Some((length, *self.files.get(&module[..length])?)));
+        let inner = file.map(|(length, _)| module[length..].to_vec()).unwrap_or_default();
+        let imports = file.map(|(_, declarations)| declarations.imports.iter()).into_iter().flatten();
+        imports.filter(move |import| import.module == inner)
+    }
+}

@@ -1,0 +1,123 @@
+//! The contract as an OpenAPI 3.1 document.
+
+use serde_json::{Map, Value, json};
+
+use super::{Contract, MethodContract};
+
+impl Contract {
+    /// Returns the OpenAPI 3.1 document of the methods: an operation for each, at its URL, and another one for those that allow GET.
+    ///
+    /// `title` and `version` are those of the application.
+    pub fn openapi(&self, title: &str, version: &str) -> Value {
+        let paths: Map<String, Value> = self
+            .methods
+            .iter()
+            .map(|method| (format!("/{}", method.name.replace('.', "/")), self.path(method)))
+            .collect();
+        let mut schemas: Map<String, Value> = self.types.clone().into_iter().collect();
+        schemas.insert("server.Error".to_owned(), error_schema());
+        json!({
+            "openapi": "3.1.0",
+            "info": { "title": title, "version": version },
+            "servers": [{ "url": "." }],
+            "paths": paths,
+            "components": {
+                "schemas": schemas,
+                "responses": {
+                    "server.Error": {
+                        "description": "The call has failed.",
+                        "content": { "application/json": { "schema": { "$ref": "#/components/schemas/server.Error" } } },
+                    },
+                },
+                "securitySchemes": {
+                    "session": { "type": "apiKey", "in": "header", "name": "x-session-id", "description": "The session's id." },
+                    "signature": {
+                        "type": "apiKey",
+                        "in": "header",
+                        "name": "x-hmac",
+                        "description": "The HMAC-SHA1 of the body in lowercase hex; its key is the user id.",
+                    },
+                },
+            },
+        })
+    }
+
+    fn path(&self, method: &MethodContract) -> Value {
+        let mut post = operation(method, "");
+        post["requestBody"] = json!({
+            "required": true,
+            "content": { "application/json": { "schema": method.parameters } },
+        });
+        if !method.is_get {
+            return json!({ "post": post });
+        }
+        let mut get = operation(method, "_get");
+        get["parameters"] = self.query(&method.parameters);
+        json!({ "post": post, "get": get })
+    }
+
+    /// Returns the members of an object as parameters of a query string.
+    fn query(&self, schema: &Value) -> Value {
+        let reference = schema["$ref"].as_str().and_then(|reference| reference.rsplit('/').next());
+        let schema = reference.and_then(|name| self.types.get(name)).unwrap_or(schema);
+        let required = schema["required"].as_array().cloned().unwrap_or_default();
+        let properties = schema["properties"].as_object().into_iter().flatten();
+        let parameters = properties.map(|(name, schema)| {
+            json!({ "name": name, "in": "query", "required": required.contains(&json!(name)), "schema": schema })
+        });
+        parameters.collect()
+    }
+}
+
+fn operation(method: &MethodContract, suffix: &str) -> Value {
+    let summary = method.description.lines().next().unwrap_or_default();
+    let session = json!({ "session": [], "signature": [] });
+    let answer = json!({
+        "type": "object",
+        "properties": { "result": method.answer },
+        "required": ["result"],
+    });
+    // Without an answer the body is empty.
+    let is_empty = method.answer == json!({ "type": "null" });
+    let content = match &method.content_type {
+        Some(content_type) => json!({ content_type.as_str(): {} }),
+        None if method.streams => json!({ "*/*": {} }),
+        None if is_empty => json!({}),
+        None => json!({ "application/json": { "schema": answer } }),
+    };
+    let errors: Vec<Value> =
+        method.errors.iter().map(|error| json!({ "code": error.code, "value": error.message })).collect();
+    json!({
+        "operationId": method.name.replace('.', "_") + suffix,
+        "summary": summary,
+        "description": method.description,
+        "tags": [method.name.split_once('.').map_or("methods", |(folder, _)| folder)],
+        "security": if method.is_authenticated { json!([session]) } else { json!([{}, session]) },
+        "responses": {
+            "200": { "description": "The answer.", "content": content },
+            "default": { "$ref": "#/components/responses/server.Error" },
+        },
+        "x-method": method.name,
+        "x-file": method.file,
+        "x-errors": errors,
+        "x-streams": method.streams,
+    })
+}
+
+fn error_schema() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "error": {
+                "type": "object",
+                "properties": {
+                    "value": { "type": "string", "description": "The message." },
+                    "code": { "type": "integer", "description": "The number of the error." },
+                    "details": { "description": "More about the error, such as the parameters that do not fit." },
+                },
+                "required": ["value", "code"],
+            },
+        },
+        "required": ["error"],
+    })
+}
