@@ -141,6 +141,14 @@ impl Declaration<'_> {
     }
 }
 
+/// Returns the value of a string literal.
+pub(crate) fn string(value: &Expr) -> Option<String> {
+    match value {
+        Expr::Lit(ExprLit { lit: Lit::Str(literal), .. }) => Some(literal.value()),
+        _ => None,
+    }
+}
+
 fn boolean(value: &Expr) -> Option<bool> {
     match value {
         Expr::Lit(ExprLit { lit: Lit::Bool(literal), .. }) => Some(literal.value),

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use syn::{AttrStyle, Attribute, Expr, ExprLit, Lit, Meta};
+use syn::{AttrStyle, Attribute, Meta};
 
-use crate::attributes::{self, Attributes};
+use crate::attributes::{self, Attributes, string};
 use crate::function::{Invoke, read_hook, read_invoke};
 use crate::problem::{Problem, Problems};
 use crate::walk::Module;
@@ -57,24 +57,23 @@ impl Method {
         self.has_hook = read_hook(&syntax.items, invoke.as_ref(), problems);
         self.attributes = attributes::read(&syntax.items, problems);
         self.attributes.check(invoke.as_ref(), problems);
-        self.description = description(&syntax.attrs);
+        let is_inner = |attribute: &&Attribute| matches!(attribute.style, AttrStyle::Inner(_));
+        self.description = doc_text(syntax.attrs.iter().filter(is_inner));
         self.is_async = invoke.is_none_or(|Invoke { is_async }| is_async);
     }
 }
 
-fn description(attributes: &[Attribute]) -> String {
-    let text: Vec<String> = attributes.iter().filter_map(inner_doc).collect();
+/// Returns the text of the doc comments among these attributes.
+pub(crate) fn doc_text<'a>(attributes: impl Iterator<Item = &'a Attribute>) -> String {
+    let text: Vec<String> = attributes.filter_map(doc_literal).collect();
     let lines = text.iter().flat_map(|text| text.split('\n'));
     let stripped: Vec<&str> = lines.map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end()).collect();
     stripped.join("\n").trim().to_owned()
 }
 
-fn inner_doc(attribute: &Attribute) -> Option<String> {
-    match (&attribute.style, &attribute.meta) {
-        (AttrStyle::Inner(_), Meta::NameValue(pair)) if pair.path.is_ident("doc") => match &pair.value {
-            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
-            _ => None,
-        },
+fn doc_literal(attribute: &Attribute) -> Option<String> {
+    match &attribute.meta {
+        Meta::NameValue(pair) if pair.path.is_ident("doc") => string(&pair.value),
         _ => None,
     }
 }

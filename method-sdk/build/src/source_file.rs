@@ -23,6 +23,12 @@ pub(crate) struct SourceFile {
     /// The file may have changed after it was read without a change of its stamp.
     is_racy: bool,
     text: Result<String, String>,
+    parsed: Parsed,
+}
+
+/// What has been parsed from a text so far.
+#[derive(Debug, Default, Clone)]
+struct Parsed {
     method: OnceLock<Result<Method, Vec<Problem>>>,
     references: OnceLock<Vec<Reference>>,
     declarations: OnceLock<Declarations>,
@@ -59,11 +65,9 @@ impl SourceFile {
         }
         let is_racy = stamp.as_ref().is_none_or(FileStamp::is_racy);
         let text = fs::read_to_string(path).map_err(|error: io::Error| error.to_string());
-        let (method, references, declarations) = match previous.filter(|previous| previous.text == text) {
-            Some(previous) => (previous.method.clone(), previous.references.clone(), previous.declarations.clone()),
-            None => (OnceLock::new(), OnceLock::new(), OnceLock::new()),
-        };
-        Arc::new(SourceFile { stamp, is_racy, text, method, references, declarations })
+        let unchanged = previous.filter(|previous| previous.text == text);
+        let parsed = unchanged.map(|previous| previous.parsed.clone()).unwrap_or_default();
+        Arc::new(SourceFile { stamp, is_racy, text, parsed })
     }
 
     /// Returns the text, or the error when the file was read.
@@ -73,16 +77,16 @@ impl SourceFile {
 
     /// Returns the method in the file. `module` must be that of the file.
     pub(crate) fn method(&self, module: &Module) -> &Result<Method, Vec<Problem>> {
-        self.method.get_or_init(|| method::read(module, self.text.as_deref()))
+        self.parsed.method.get_or_init(|| method::read(module, self.text.as_deref()))
     }
 
     pub(crate) fn references(&self) -> &[Reference] {
-        self.references.get_or_init(|| self.text.as_deref().map(references::read).unwrap_or_default())
+        self.parsed.references.get_or_init(|| self.text.as_deref().map(references::read).unwrap_or_default())
     }
 
     /// Returns the types that the file declares; none if it is not valid Rust.
     pub(crate) fn declarations(&self) -> &Declarations {
-        self.declarations.get_or_init(|| {
+        self.parsed.declarations.get_or_init(|| {
             let syntax = self.text.as_ref().ok().and_then(|text| syn::parse_file(text).ok());
             let declarations = syntax.map(|syntax| contract::read(&syntax)).unwrap_or_default();
             // As for methods: the syntax tree's text would be kept otherwise.

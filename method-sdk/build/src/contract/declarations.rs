@@ -1,15 +1,19 @@
 //! The types that a file declares, and what `invoke` takes and returns: reduced to owned values, because the syntax tree of a file is
 //! dropped when it has been read.
 
+use std::collections::BTreeSet;
+
 use serde_derive_internals::ast::{Container, Data, Field, Style, Variant};
-use serde_derive_internals::attr::{Default as SerdeDefault, TagType};
+use serde_derive_internals::attr::{Name, TagType};
 use serde_derive_internals::{Ctxt, Derive};
 use syn::{
     Attribute, DeriveInput, Expr, ExprLit, FnArg, GenericArgument, GenericParam, Generics, ImplItem, Item, ItemFn,
-    ItemUse, Lit, Meta, PathArguments, ReturnType, Type, UseTree,
+    ItemUse, Lit, PathArguments, ReturnType, Type, UseTree,
 };
 
 use super::effects::{self, Effects};
+use crate::attributes::string;
+use crate::method::doc_text;
 
 /// A type as it is written, without lifetimes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,6 +111,8 @@ pub(crate) enum Value {
     Type(TypeRef),
     /// A function reads or writes it.
     With(String),
+    /// Always this text.
+    Constant(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -208,7 +214,7 @@ fn declaration(
     });
     Declaration {
         path: [module, &[name]].concat(),
-        doc: doc(attributes),
+        doc: doc_text(attributes.iter()),
         parameters: parameters.collect(),
         kind,
         schema: None,
@@ -237,7 +243,7 @@ fn shape(item: &DeriveInput, derive: Derive) -> Shape {
     }
     let reader = Reader {
         direction,
-        has_default: !matches!(attributes.default(), SerdeDefault::None),
+        has_default: !attributes.default().is_none(),
         denies_unknown: attributes.deny_unknown_fields(),
     };
     match &container.data {
@@ -288,16 +294,10 @@ impl Reader {
     }
 
     /// A struct with `tag`: its name is a member, which is written and not read.
-    fn tagged_struct(
-        &self,
-        tag: &str,
-        name: &serde_derive_internals::attr::Name,
-        style: Style,
-        fields: &[Field<'_>],
-    ) -> Shape {
+    fn tagged_struct(&self, tag: &str, name: &Name, style: Style, fields: &[Field<'_>]) -> Shape {
         let mut shape = self.content(style, fields);
         if let (Shape::Object(object), Direction::Output) = (&mut shape, self.direction) {
-            let constant = Value::With(format!("={}", name.serialize_name()));
+            let constant = Value::Constant(name.serialize_name().to_owned());
             object.members.insert(
                 0,
                 Member {
@@ -326,7 +326,7 @@ impl Reader {
         let reader = Reader { has_default: false, ..*self };
         Some(VariantShape {
             names: self.names(attributes.name(), attributes.aliases()),
-            doc: doc(&variant.original.attrs),
+            doc: doc_text(variant.original.attrs.iter()),
             content: match with {
                 Some(with) => Shape::Same(Value::With(path_text(&with.path))),
                 None => reader.content(variant.style, &variant.fields),
@@ -347,15 +347,13 @@ impl Reader {
         let attributes = &field.attrs;
         let has_function = self.function(field).is_some();
         let (is_optional, is_missing_none) = match self.direction {
-            Direction::Input => {
-                (self.has_default || !matches!(attributes.default(), SerdeDefault::None), !has_function)
-            }
+            Direction::Input => (self.has_default || !attributes.default().is_none(), !has_function),
             Direction::Output => (attributes.skip_serializing_if().is_some(), false),
         };
         let is_flattened = attributes.flatten();
         Member {
             names: if is_flattened { Vec::new() } else { self.names(attributes.name(), attributes.aliases()) },
-            doc: doc(&field.original.attrs),
+            doc: doc_text(field.original.attrs.iter()),
             value: self.value(field),
             is_flattened,
             is_optional,
@@ -378,11 +376,7 @@ impl Reader {
         }
     }
 
-    fn names(
-        &self,
-        name: &serde_derive_internals::attr::Name,
-        aliases: &std::collections::BTreeSet<String>,
-    ) -> Vec<String> {
+    fn names(&self, name: &Name, aliases: &BTreeSet<String>) -> Vec<String> {
         match self.direction {
             Direction::Output => vec![name.serialize_name().to_owned()],
             Direction::Input => {
@@ -483,23 +477,9 @@ fn derives(attributes: &[Attribute], name: &str) -> bool {
     found
 }
 
-/// Returns the text of the `///` comments.
-fn doc(attributes: &[Attribute]) -> String {
-    let lines = attributes.iter().filter_map(|attribute| match &attribute.meta {
-        Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
-            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
-            _ => None,
-        },
-        _ => None,
-    });
-    let lines: Vec<String> = lines.map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned()).collect();
-    lines.join("\n").trim().to_owned()
-}
-
 fn schema_constant(item: &ImplItem) -> Option<String> {
-    let ImplItem::Const(constant) = item else { return None };
-    match &constant.expr {
-        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) if constant.ident == "SCHEMA" => Some(text.value()),
+    match item {
+        ImplItem::Const(constant) if constant.ident == "SCHEMA" => string(&constant.expr),
         _ => None,
     }
 }

@@ -3,6 +3,8 @@
 use syn::visit::{self, Visit};
 use syn::{Expr, ExprCall, ExprLit, ExprMethodCall, Item, Lit};
 
+use crate::attributes::string;
+
 /// An error that a method returns: `Error::new(2000, "..")`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OwnError {
@@ -41,7 +43,7 @@ impl<'ast> Visit<'ast> for Effects {
             && function.path.segments.len() > 1
             && function.path.segments.iter().rev().map(|segment| segment.ident.to_string()).take(2).eq(["new", "Error"])
             && let [Expr::Lit(ExprLit { lit: Lit::Int(code), .. }), message] = &call.args.iter().collect::<Vec<_>>()[..]
-            && let (Ok(code), Some(message)) = (code.base10_parse(), text(message))
+            && let (Ok(code), Some(message)) = (code.base10_parse(), string(message))
         {
             self.errors.push(OwnError { code, message });
         }
@@ -54,19 +56,12 @@ impl<'ast> Visit<'ast> for Effects {
         match (call.method.to_string().as_str(), &arguments[..]) {
             ("write", [_]) if is_handler => self.streams = true,
             ("response_header", [name, value])
-                if is_handler && text(name).is_some_and(|name| name.eq_ignore_ascii_case("content-type")) =>
+                if is_handler && string(name).is_some_and(|name| name.eq_ignore_ascii_case("content-type")) =>
             {
-                self.content_type = text(value);
+                self.content_type = string(value);
             }
             _ => {}
         }
         visit::visit_expr_method_call(self, call);
-    }
-}
-
-fn text(expression: &Expr) -> Option<String> {
-    match expression {
-        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
-        _ => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::declarations::{Declaration, Declarations, Import, TypeRef};
+use super::declarations::{Declaration, Declarations, Import, Kind, TypeRef};
 
 /// A type whose names have been resolved.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,8 +16,32 @@ pub(crate) enum ResolvedType {
     Other,
 }
 
-/// The most imports that are followed for one name: they may form a circle.
-const MAX_IMPORTS: usize = 16;
+impl ResolvedType {
+    /// Returns how deep the type is nested: 1 if it contains no other in its text.
+    pub(crate) fn depth(&self) -> usize {
+        let deepest = match self {
+            ResolvedType::Declared(_, types) | ResolvedType::External(_, types) | ResolvedType::Tuple(types) => {
+                types.iter().map(ResolvedType::depth).max()
+            }
+            ResolvedType::Array(element, _) => Some(element.depth()),
+            ResolvedType::Other => None,
+        };
+        1 + deepest.unwrap_or(0)
+    }
+}
+
+/// The most imports, and the most aliases, that are followed for one name: they may form a circle.
+const MAX_STEPS: usize = 16;
+
+/// The types that the parameters of a generic type stand for.
+pub(crate) type Parameters<'a> = BTreeMap<&'a str, ResolvedType>;
+
+impl Declaration {
+    /// Returns the types that the parameters stand for.
+    pub(crate) fn bind(&self, arguments: impl IntoIterator<Item = ResolvedType>) -> Parameters<'_> {
+        self.parameters.iter().map(String::as_str).zip(arguments).collect()
+    }
+}
 
 /// The types and imports of a tree.
 pub(crate) struct Names<'a> {
@@ -45,18 +69,26 @@ impl<'a> Names<'a> {
     }
 
     /// Returns the type at a path, and the module in which its own names are resolved.
-    pub(crate) fn declaration(&self, path: &[String]) -> Option<(Vec<String>, &'a Declaration)> {
-        let module = path.get(..path.len().checked_sub(1)?)?;
-        Some((module.to_vec(), self.types.get(path)?))
+    pub(crate) fn declaration<'p>(&self, path: &'p [String]) -> Option<(&'p [String], &'a Declaration)> {
+        let (_, module) = path.split_last()?;
+        Some((module, self.types.get(path)?))
     }
 
-    /// Resolves the names of a type that is written in `module`. `parameters` are the type parameters in scope.
-    pub(crate) fn resolve(
+    /// Resolves the names of a type that is written in `module`, and the aliases that they mean. `parameters` are the type parameters in
+    /// scope.
+    pub(crate) fn resolve(&self, written: &TypeRef, module: &[String], parameters: &Parameters<'_>) -> ResolvedType {
+        self.resolve_after(0, written, module, parameters)
+    }
+
+    /// Resolves a type after this number of aliases.
+    fn resolve_after(
         &self,
+        aliases: usize,
         written: &TypeRef,
         module: &[String],
-        parameters: &BTreeMap<&str, ResolvedType>,
+        parameters: &Parameters<'_>,
     ) -> ResolvedType {
+        let resolve = |written: &TypeRef| self.resolve_after(aliases, written, module, parameters);
         match written {
             TypeRef::Path { segments, arguments } => {
                 if let [name] = &segments[..]
@@ -64,18 +96,21 @@ impl<'a> Names<'a> {
                 {
                     return argument.clone();
                 }
-                let arguments = arguments.iter().map(|argument| self.resolve(argument, module, parameters)).collect();
-                match self.find(segments, module, 0) {
-                    Ok(path) => ResolvedType::Declared(path, arguments),
-                    Err(path) => ResolvedType::External(path, arguments),
+                let arguments = arguments.iter().map(resolve).collect();
+                let path = match self.find(segments, module, 0) {
+                    Ok(path) => path,
+                    Err(path) => return ResolvedType::External(path, arguments),
+                };
+                match self.declaration(&path) {
+                    Some((_, Declaration { kind: Kind::Alias(_), .. })) if aliases == MAX_STEPS => ResolvedType::Other,
+                    Some((module, declaration @ Declaration { kind: Kind::Alias(target), .. })) => {
+                        self.resolve_after(aliases + 1, target, module, &declaration.bind(arguments))
+                    }
+                    _ => ResolvedType::Declared(path, arguments),
                 }
             }
-            TypeRef::Tuple(elements) => {
-                ResolvedType::Tuple(elements.iter().map(|element| self.resolve(element, module, parameters)).collect())
-            }
-            TypeRef::Array(element, length) => {
-                ResolvedType::Array(Box::new(self.resolve(element, module, parameters)), *length)
-            }
+            TypeRef::Tuple(elements) => ResolvedType::Tuple(elements.iter().map(resolve).collect()),
+            TypeRef::Array(element, length) => ResolvedType::Array(Box::new(resolve(element)), *length),
             TypeRef::Other => ResolvedType::Other,
         }
     }
@@ -86,7 +121,7 @@ impl<'a> Names<'a> {
         match first.as_str() {
             "crate" => return self.find_from(rest, &[], imports),
             "self" => return self.find_from(rest, module, imports),
-            "super" => return self.find_from(rest, &module[..module.len().saturating_sub(1)], imports),
+            "super" => return self.find_from(written, module, imports),
             _ => {}
         }
         match self.find_from(written, module, imports) {
@@ -110,7 +145,7 @@ impl<'a> Names<'a> {
         if !rest.is_empty() && self.modules.contains(&below) {
             return self.find_from(rest, &below, imports);
         }
-        if imports == MAX_IMPORTS {
+        if imports == MAX_STEPS {
             return Err(whole);
         }
         for import in self.imports(module) {
@@ -130,7 +165,7 @@ impl<'a> Names<'a> {
     fn external(&self, written: &[String], module: &[String], imports: usize) -> Vec<String> {
         let Some((first, rest)) = written.split_first() else { return Vec::new() };
         let import = self.imports(module).find(|import| import.name.as_ref() == Some(first));
-        match import.filter(|import| imports < MAX_IMPORTS && import.path != written) {
+        match import.filter(|import| imports < MAX_STEPS && import.path != written) {
             Some(import) => {
                 let target = [&import.path[..], rest].concat();
                 self.find(&target, module, imports + 1).unwrap_or_else(|path| path)

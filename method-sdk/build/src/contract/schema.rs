@@ -5,10 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value as Json, json};
 
 use super::declarations::{Direction, Kind, Member, Object, Shape, Tagging, Value, VariantShape};
-use super::names::{Names, ResolvedType};
+use super::names::{Names, Parameters, ResolvedType};
 
 /// The place of the definitions in a document.
 const DEFINITIONS: &str = "#/components/schemas/";
+
+/// The deepest nesting of type arguments. A generic type may contain itself with deeper and deeper ones.
+const MAX_DEPTH: usize = 16;
 
 /// A type that is any JSON, because more cannot be known.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,8 +32,8 @@ pub(crate) struct Schemas<'a> {
 
 /// The scope of a type's own text.
 struct Scope<'a> {
-    module: Vec<String>,
-    parameters: BTreeMap<&'a str, ResolvedType>,
+    module: &'a [String],
+    parameters: Parameters<'a>,
     place: String,
     direction: Direction,
 }
@@ -65,17 +68,14 @@ impl<'a> Schemas<'a> {
 
     /// Returns the definitions. A type whose schema is the same in both directions has one, under its own name.
     pub(crate) fn finish(self) -> (BTreeMap<String, Json>, Vec<UnknownType>) {
-        let base = |name: &str| name.strip_suffix(".In").or(name.strip_suffix(".Out")).unwrap_or(name).to_owned();
-        let bases: BTreeSet<String> = self.definitions.keys().map(|name| base(name)).collect();
         let both = |name: &String| {
             Some((self.definitions.get(&format!("{name}.In"))?, self.definitions.get(&format!("{name}.Out"))?))
         };
         // Types that refer to each other are equal if they are equal when it is assumed that they are.
-        let mut merged: BTreeSet<String> = bases;
+        let mut merged: BTreeSet<String> = self.definitions.keys().map(|name| base(name).to_owned()).collect();
         let rename = |schema: &Json, merged: &BTreeSet<String>| {
             map_references(schema, &|name| {
-                let base = base(name);
-                if merged.contains(&base) { base } else { name.to_owned() }
+                if merged.contains(base(name)) { base(name) } else { name }
             })
         };
         loop {
@@ -89,20 +89,15 @@ impl<'a> Schemas<'a> {
             merged.retain(|name| !different.contains(name));
         }
         let definitions = self.definitions.iter().map(|(name, schema)| {
-            let base = base(name);
-            (if merged.contains(&base) { base } else { name.clone() }, rename(schema, &merged))
+            let renamed = if merged.contains(base(name)) { base(name) } else { name };
+            (renamed.to_owned(), rename(schema, &merged))
         });
         (definitions.collect(), self.unknown.into_iter().collect())
     }
 
     /// Returns the schema with the references renamed as in the definitions of [`finish`](Self::finish).
     pub(crate) fn renamed(schema: &Json, definitions: &BTreeMap<String, Json>) -> Json {
-        map_references(schema, &|name| {
-            if definitions.contains_key(name) {
-                return name.to_owned();
-            }
-            name.strip_suffix(".In").or(name.strip_suffix(".Out")).unwrap_or(name).to_owned()
-        })
+        map_references(schema, &|name| if definitions.contains_key(name) { name } else { base(name) })
     }
 
     fn any(&mut self, place: &str, reason: &str) -> Json {
@@ -114,14 +109,12 @@ impl<'a> Schemas<'a> {
         let Some((module, declaration)) = self.names.declaration(path) else {
             return self.any(place, "it is not found");
         };
-        let parameters: BTreeMap<&str, ResolvedType> =
-            declaration.parameters.iter().map(String::as_str).zip(arguments.iter().cloned()).collect();
+        let parameters = declaration.bind(arguments.iter().cloned());
         let name = definition_name(path, arguments);
-        let scope = Scope { module, parameters, place: name.clone(), direction };
-        if let Kind::Alias(target) = &declaration.kind {
-            let target = self.names.resolve(target, &scope.module, &scope.parameters);
-            return self.schema(&target, direction, place);
+        if arguments.iter().any(|argument| argument.depth() > MAX_DEPTH) {
+            return self.any(place, "it contains itself with other type arguments, without end");
         }
+        let scope = Scope { module, parameters, place: name.clone(), direction };
         let suffix = match direction {
             Direction::Input => "In",
             Direction::Output => "Out",
@@ -141,7 +134,7 @@ impl<'a> Schemas<'a> {
                 Some(shape) => self.shape(shape, &scope),
                 None => self.any(&name, "its implementation is not derived"),
             },
-            (None, Kind::Alias(_)) => Json::Null,
+            (None, Kind::Alias(_)) => json!({}), // resolved with the names
         };
         if let (Some(schema), false) = (schema.as_object_mut(), declaration.doc.is_empty()) {
             schema.entry("description").or_insert_with(|| json!(declaration.doc));
@@ -166,10 +159,10 @@ impl<'a> Schemas<'a> {
 
     fn value(&mut self, value: &Value, scope: &Scope<'_>, place: &str) -> Json {
         match value {
-            Value::With(text) if text.starts_with('=') => json!({ "const": text[1..] }),
+            Value::Constant(text) => json!({ "const": text }),
             Value::With(function) => self.any(place, &format!("`{function}` reads or writes it")),
             Value::Type(written) => {
-                let resolved = self.names.resolve(written, &scope.module, &scope.parameters);
+                let resolved = self.names.resolve(written, scope.module, &scope.parameters);
                 self.schema(&resolved, scope.direction, place)
             }
         }
@@ -226,23 +219,14 @@ impl<'a> Schemas<'a> {
         schema
     }
 
-    /// Returns the content of an `Option`, also behind an alias.
+    /// Returns the content of an `Option`.
     fn option(&self, value: &Value, scope: &Scope<'_>) -> Option<ResolvedType> {
         let Value::Type(written) = value else { return None };
-        let mut resolved = self.names.resolve(written, &scope.module, &scope.parameters);
-        loop {
-            match resolved {
-                ResolvedType::External(path, arguments) if path.last().is_some_and(|name| name == "Option") => {
-                    return arguments.into_iter().next();
-                }
-                ResolvedType::Declared(path, arguments) => {
-                    let (module, declaration) = self.names.declaration(&path)?;
-                    let Kind::Alias(target) = &declaration.kind else { return None };
-                    let parameters = declaration.parameters.iter().map(String::as_str).zip(arguments).collect();
-                    resolved = self.names.resolve(target, &module, &parameters);
-                }
-                _ => return None,
+        match self.names.resolve(written, scope.module, &scope.parameters) {
+            ResolvedType::External(path, arguments) if path.last().is_some_and(|name| name == "Option") => {
+                arguments.into_iter().next()
             }
+            _ => None,
         }
     }
 
@@ -310,7 +294,7 @@ impl<'a> Schemas<'a> {
                 json!({ "type": "array", "items": argument(0), "uniqueItems": true })
             }
             "HashMap" | "BTreeMap" | "IndexMap" => json!({ "type": "object", "additionalProperties": argument(1) }),
-            "Map" if path.len() < 2 || path[0] == "serde_json" => json!({ "type": "object" }),
+            "Map" if ["Map", "serde_json"].contains(&&*path[0]) => json!({ "type": "object" }),
             "Box" | "Arc" | "Rc" | "Cow" | "Cell" | "RefCell" | "Mutex" | "RwLock" | "Reverse" | "Wrapping" => {
                 argument(0)
             }
@@ -335,12 +319,11 @@ impl<'a> Schemas<'a> {
                 "required": ["session_id", "expires", "user_id"],
             }),
             "PhantomData" => json!({ "type": "null" }),
-            "Duration"
-                if path.first().is_none_or(|package| package == "std" || package == "core" || path.len() == 1) =>
-            {
-                let number = |bits: u32| json!({ "type": "integer", "minimum": 0, "maximum": if bits == 64 { json!(u64::MAX) } else { json!(999_999_999) } });
-                json!({ "type": "object", "properties": { "secs": number(64), "nanos": number(32) }, "required": ["secs", "nanos"] })
-            }
+            "Duration" if ["Duration", "core", "std"].contains(&&*path[0]) => json!({
+                "type": "object",
+                "properties": { "secs": integer("u64"), "nanos": { "type": "integer", "minimum": 0, "maximum": 999_999_999 } },
+                "required": ["secs", "nanos"],
+            }),
             _ => self.any(place, &format!("`{}` is of another package, or made by a macro", path.join("::"))),
         }
     }
@@ -391,6 +374,11 @@ fn nullable(schema: Json) -> Json {
     }
 }
 
+/// Returns the name of a definition without the suffix for its direction.
+fn base(name: &str) -> &str {
+    name.strip_suffix(".In").or(name.strip_suffix(".Out")).unwrap_or(name)
+}
+
 /// Adds a keyword. In JSON Schema 2020-12 it may stand beside a reference.
 fn with(mut schema: Json, keyword: &str, value: Json) -> Json {
     schema[keyword] = value;
@@ -420,7 +408,7 @@ fn type_name(resolved: &ResolvedType) -> String {
 }
 
 /// Returns a schema with the names in its references changed.
-fn map_references(schema: &Json, rename: &impl Fn(&str) -> String) -> Json {
+fn map_references(schema: &Json, rename: &impl Fn(&str) -> &str) -> Json {
     match schema {
         Json::Object(members) => Json::Object(
             members

@@ -336,6 +336,22 @@ fn names_are_followed_through_imports_and_modules() {
 }
 
 #[test]
+fn types_without_an_end_are_any_json() {
+    for (text, reason) in [
+        ("pub type Params = Params;", "the type has no JSON form"),
+        ("pub type Params = Other;\npub type Other = Option<Params>;", "the type has no JSON form"),
+        (
+            "pub type Params = Grows<u8>;\n#[derive(Deserialize)] pub struct Grows<T> { pub next: Option<Box<Grows<Vec<T>>>> }",
+            "it contains itself with other type arguments, without end",
+        ),
+    ] {
+        let invoke = "pub async fn invoke(_: &mut Handler, _: Params) -> Result<()> { Ok(()) }";
+        let unknown = contract_of(&format!("{text}\n{invoke}"), &[]).unknown;
+        assert_eq!(unknown.iter().map(|unknown| unknown.reason.as_str()).collect::<Vec<_>>(), [reason], "{text}");
+    }
+}
+
+#[test]
 fn what_cannot_be_known_is_any_json_with_its_reason_and_the_author_can_say_more() {
     let text = "
         #[derive(Deserialize)]
