@@ -59,7 +59,7 @@ pub trait IntoAnswer<Method> {
 #[diagnostic::do_not_recommend]
 impl<Method, A: Serialize> IntoAnswer<Method> for A {
     fn encode(self) -> MethodResult {
-        if (const { size_of::<A>() == 0 }) && typeid::of::<A>() == typeid::of::<()>() {
+        if crate::parameters::is_unit::<A>() {
             return Ok(None);
         }
         // As `Success { result: self }`, with less code to compile for each method.

@@ -11,7 +11,8 @@
 mod tests;
 
 use std::any::TypeId;
-use std::fmt::Display;
+use std::convert::Infallible;
+use std::fmt::{self, Display, Formatter};
 use std::num::NonZero;
 use std::str::FromStr;
 
@@ -223,26 +224,22 @@ impl<'de> Deserializer<'de> for Node<'_> {
     }
 }
 
+/// Refuses every value, in the words of serde's default methods.
+struct Refusal<'a>(&'a dyn Expected);
+
+impl Visitor<'_> for Refusal<'_> {
+    type Value = Infallible;
+
+    fn expecting(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
 impl Node<'_> {
     /// Returns the error of a node in place of something else.
-    fn mismatch(&self, expected: &dyn Expected) -> ParameterError {
-        let invalid = |unexpected: Unexpected<'_>| de::Error::invalid_type(unexpected, expected);
-        match self {
-            Node::Text(text) => invalid(Unexpected::Str(text)),
-            Node::Array(..) => invalid(Unexpected::Seq),
-            Node::Object(..) => invalid(Unexpected::Map),
-            Node::Json(text) => match scalar(text) {
-                Err(error) => error,
-                Ok(Value::Bool(value)) => invalid(Unexpected::Bool(value)),
-                Ok(Value::String(text)) => invalid(Unexpected::Str(&text)),
-                Ok(Value::Number(number)) => match (number.as_u64(), number.as_i64()) {
-                    (Some(number), _) => invalid(Unexpected::Unsigned(number)),
-                    (_, Some(number)) => invalid(Unexpected::Signed(number)),
-                    _ => invalid(Unexpected::Float(number.as_f64().unwrap_or(f64::NAN))),
-                },
-                Ok(_) => invalid(Unexpected::Unit),
-            },
-        }
+    fn mismatch(self, expected: &dyn Expected) -> ParameterError {
+        let Err(error) = self.deserialize_any(Refusal(expected));
+        error
     }
 }
 

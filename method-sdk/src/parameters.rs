@@ -91,13 +91,13 @@ fn query_as_json(query: &str) -> String {
     Value::Object(members.collect()).to_string()
 }
 
-/// Returns `true` if the parameters are `()`. serde's `()` rejects `{}`; the server accepts `{}` and `null`.
-fn is_unit<P>() -> bool {
-    // rustc compiles neither what follows nor the branches for `()` if the size rules it out.
-    (const { size_of::<P>() == 0 }) && typeid::of::<P>() == typeid::of::<()>()
+/// Returns `true` if a type of parameters or of an answer is `()`.
+pub(crate) fn is_unit<T>() -> bool {
+    // rustc does not compile what follows if the size rules it out.
+    (const { size_of::<T>() == 0 }) && typeid::of::<T>() == typeid::of::<()>()
 }
 
-/// Returns `()`, unless there is a member. `P` is `()`.
+/// Returns `()`, unless there is a member. `P` is `()`, which serde rejects `{}` for; the server accepts `{}` and `null`.
 fn read_unit<P: DeserializeOwned>(first_member: Result<Option<String>>) -> Result<P> {
     match first_member {
         Ok(None) => read_json("null"),
