@@ -26,7 +26,7 @@ pub(crate) struct SourceFile {
     parsed: Parsed,
 }
 
-/// What has been parsed from a text so far.
+/// The parts of a text that have been parsed so far.
 #[derive(Debug, Default, Clone)]
 struct Parsed {
     method: OnceLock<Result<Method, Vec<Problem>>>,

@@ -8,6 +8,7 @@ use super::error::CommandError;
 use super::formatting;
 use super::methods::{self, MethodRow};
 use super::output::warn;
+use super::package::Package;
 use super::serve::open_accounts;
 use crate::config::{Config, application_folder};
 use crate::runtime::block_on;
@@ -39,10 +40,10 @@ pub(super) fn check(
     if let Some(warning) = methods::demo_warning(rows.iter().map(MethodRow::name), address) {
         warn(&warning);
     }
-    if let Some(directory) = application_folder(directory)
-        && let Some(edition) = formatting::edition(directory)
-        && let Some(files) = formatting::unformatted(&formatting::method_files(directory), directory, &edition)
-        && let Some(warning) = formatting::warning(&files, directory, &edition)
+    if let Ok(directory) = application_folder(directory)
+        && let Some(package) = Package::read(directory)
+        && let Some(files) = formatting::unformatted(&formatting::method_files(directory), directory, package.edition())
+        && let Some(warning) = formatting::warning(&files, directory, package.edition())
     {
         warn(&warning);
     }

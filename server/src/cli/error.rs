@@ -1,6 +1,5 @@
 //! The errors of commands. The exit status follows from the variant.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use method_build::Problem;
@@ -11,7 +10,7 @@ use super::import::{ImportError, SourceError};
 use super::init::InitError;
 use super::new::NewMethodError;
 use super::output::{exit_failure, exit_usage};
-use crate::config::ConfigError;
+use crate::config::{ConfigError, NoApplication};
 use crate::runtime::RuntimeError;
 use crate::server::StartError;
 
@@ -29,8 +28,8 @@ pub(crate) enum CommandError {
         "this build does not include development mode; run `cargo dev`, or build with the feature `dev`: `cargo run --features dev -- dev`"
     )]
     NoDevelopmentMode,
-    #[error("there is no folder `methods` beside a Cargo.toml in {} or above; run this command in the application's folder or below it", .0.display())]
-    NoApplication(PathBuf),
+    #[error(transparent)]
+    NoApplication(#[from] NoApplication),
     #[error("{}", lines(.0))]
     Methods(Vec<Problem>),
     #[error(transparent)]
@@ -52,26 +51,18 @@ impl CommandError {
     pub(crate) fn exit(&self) -> ExitCode {
         let message = self.to_string();
         match self {
+            Self::Init(InitError::Write { .. }) => exit_failure(&message),
             Self::Config(_)
+            | Self::Init(_)
             | Self::NewMethod(_)
             | Self::NoApplication(_)
-            | Self::Init(
-                InitError::Name(..)
-                | InitError::NotEmpty(_)
-                | InitError::NotAFolder(_)
-                | InitError::NoPackages(_)
-                | InitError::Url(_),
-            )
             | Self::Start(StartError::Development)
             | Self::Import(ImportError::Source(SourceError::Missing)) => exit_usage(&message),
             #[cfg(not(feature = "dev"))]
             Self::NoDevelopmentMode => exit_usage(&message),
-            Self::Init(InitError::Write { .. })
-            | Self::Methods(_)
-            | Self::Start(_)
-            | Self::Runtime(_)
-            | Self::Account(_)
-            | Self::Import(_) => exit_failure(&message),
+            Self::Methods(_) | Self::Start(_) | Self::Runtime(_) | Self::Account(_) | Self::Import(_) => {
+                exit_failure(&message)
+            }
         }
     }
 }

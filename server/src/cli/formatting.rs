@@ -4,7 +4,6 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
 use walkdir::WalkDir;
 
 /// The most files that a warning names.
@@ -54,19 +53,4 @@ pub(crate) fn warning<'a>(
             files.len()
         )),
     }
-}
-
-/// Returns the edition of Rust that the application in `directory` is written in, if Cargo knows it.
-pub(super) fn edition(directory: &Path) -> Option<String> {
-    Some(package(directory)?["edition"].as_str()?.to_owned())
-}
-
-/// Returns what Cargo knows of the package in `directory`.
-pub(super) fn package(directory: &Path) -> Option<Value> {
-    let manifest = directory.join("Cargo.toml");
-    let mut cargo = Command::new("cargo");
-    cargo.args(["metadata", "--no-deps", "--format-version=1", "--manifest-path"]).arg(&manifest);
-    let metadata: Value = serde_json::from_slice(&cargo.output().ok()?.stdout).ok()?;
-    let packages = metadata["packages"].as_array()?;
-    packages.iter().find(|package| package["manifest_path"].as_str().map(Path::new) == Some(&manifest)).cloned()
 }

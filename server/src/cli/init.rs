@@ -83,8 +83,9 @@ pub(super) fn init(directory: &Path, new: &Path, git: Option<&str>) -> Result<St
     let directory = std::path::absolute(directory.join(new)).unwrap_or_else(|_| directory.join(new));
     let name = package_name(&directory)?;
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("/"));
-    let place = |package: &str| match git {
-        Some(url) => of_repository(url, checkout),
+    let repository = git.map(|url| of_repository(url, checkout)).transpose()?;
+    let place = |package: &str| match &repository {
+        Some(repository) => Ok(repository.clone()),
         None if checkout.join(package).join("Cargo.toml").is_file() => {
             Ok(format!("path = {:?}", checkout.join(package).display().to_string()))
         }
@@ -132,7 +133,7 @@ fn remove(files: &[PathBuf], directory: &Path) {
     }
 }
 
-/// Returns the dependency on a package of a git repository: at the commit of this checkout, if it is known.
+/// Returns the place of packages in a git repository: at the commit of this checkout, if it is known.
 fn of_repository(url: &str, checkout: &Path) -> Result<String, InitError> {
     if url.is_empty() || url.contains(['"', '\\']) || url.contains(char::is_control) {
         return Err(InitError::Url(url.to_owned()));

@@ -5,6 +5,7 @@
 //! | `serve.rs`, `methods.rs`, `new.rs`, `openapi.rs`, `init.rs`, `check.rs`, `account.rs`, `import.rs` | the commands |
 //! | `error.rs` | their errors, and the exit status of each |
 //! | `formatting.rs` | whether the files of methods are formatted |
+//! | `package.rs` | the name, the version and the edition of an application |
 //! | `prompt.rs` | passwords that a person types |
 //! | `output.rs` | everything that is printed outside the log |
 
@@ -18,6 +19,7 @@ mod methods;
 mod new;
 mod openapi;
 pub(crate) mod output;
+mod package;
 mod prompt;
 mod serve;
 

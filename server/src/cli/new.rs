@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use method_build::{NameError, check_name};
 use thiserror::Error;
 
-use crate::config::application_folder;
+use crate::config::{NoApplication, application_folder};
 
 /// The text of a new method, after its description.
 const TEMPLATE: &str = r#"
@@ -33,11 +33,8 @@ pub async fn invoke(_handler: &mut Handler, params: Params) -> Result<Answer> {
 pub(crate) enum NewMethodError {
     #[error("`{name}` is not a valid method name: {error}{}", did_you_mean(.error))]
     Name { name: String, error: NameError },
-    #[error(
-        "there is no folder `methods` beside a Cargo.toml in {} or above; run this command in the application's folder or below it",
-        .0.display()
-    )]
-    NoMethodsFolder(PathBuf),
+    #[error(transparent)]
+    NoApplication(#[from] NoApplication),
     #[error("{} already exists", .0.display())]
     FileExists(PathBuf),
     #[error(
@@ -59,9 +56,7 @@ fn did_you_mean(error: &NameError) -> String {
 pub(super) fn create(directory: &Path, name: &str) -> Result<String, NewMethodError> {
     check_name(name).map_err(|error| NewMethodError::Name { name: name.to_owned(), error })?;
     let here = directory;
-    let Some(directory) = application_folder(here) else {
-        return Err(NewMethodError::NoMethodsFolder(here.to_owned()));
-    };
+    let directory = application_folder(here)?;
     let folder = Path::new("methods").join(name.replace('.', "/"));
     if directory.join(&folder).is_dir() {
         return Err(NewMethodError::FolderExists(folder));

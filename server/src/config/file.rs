@@ -6,7 +6,9 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::iter::successors;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
 
 use super::keys::{self, Key, names, suggest};
 use super::parse::sanitize;
@@ -26,11 +28,20 @@ pub(super) struct FileSource {
     pub(super) warnings: Vec<String>,
 }
 
+/// A folder that is not in an application.
+#[derive(Debug, Error)]
+#[error(
+    "there is no folder `methods` beside a Cargo.toml in {} or above; run this command in the application's folder or below it",
+    .0.display()
+)]
+pub(crate) struct NoApplication(PathBuf);
+
 /// Returns the folder of the application that `directory` is in: the closest one, itself included, with a `Cargo.toml` and a folder
 /// `methods`.
-pub(crate) fn application_folder(directory: &Path) -> Option<&Path> {
+pub(crate) fn application_folder(directory: &Path) -> Result<&Path, NoApplication> {
     let is_application = |folder: &&Path| folder.join("methods").is_dir() && folder.join("Cargo.toml").is_file();
-    successors(Some(directory), |folder| folder.parent()).find(is_application)
+    let mut folders = successors(Some(directory), |folder| folder.parent());
+    folders.find(is_application).ok_or_else(|| NoApplication(directory.to_owned()))
 }
 
 /// Reads the file at `config`, which must exist and may be relative to `directory`, or else `server.conf` in `base`, which may be missing.

@@ -31,7 +31,7 @@ pub(crate) use args::Dev;
 pub(crate) use args::{Account, Command, EarlyExit};
 #[cfg(feature = "sqlite")]
 pub(crate) use file::is_readable_by_others;
-pub(crate) use file::{application_folder, read_value, without_byte_order_mark};
+pub(crate) use file::{NoApplication, application_folder, read_value, without_byte_order_mark};
 pub use keys::Config;
 use setting::{InvalidSetting, Setting};
 pub use types::{Database, LogFormat, LogLevel, Secret};
