@@ -46,7 +46,8 @@ macro_rules! codes {
                 pub const $name: Code =
                     Code { number: $number, text: $text, status: StatusCode::$status, transport: $transport };
             )*
-            pub(super) const ALL: &[Code] = &[$($name),*];
+            /// Every code, sorted by its number.
+            pub const ALL: &[Code] = &[$($name),*];
         }
     };
 }

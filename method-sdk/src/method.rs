@@ -48,13 +48,15 @@ pub struct Method {
 pub struct Methods {
     /// The methods that are compiled into the application, sorted by name.
     pub table: &'static [Method],
+    /// The parameters and answers of the methods, as `method-build` writes them in JSON; empty if they are not known.
+    pub contract: &'static str,
     /// The settings of development mode, if the application is built for it.
     pub development: Option<Development>,
 }
 
 impl From<&'static [Method]> for Methods {
     fn from(table: &'static [Method]) -> Self {
-        Methods { table, development: None }
+        Methods { table, contract: "", development: None }
     }
 }
 

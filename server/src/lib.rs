@@ -46,6 +46,6 @@ mod timeout;
 mod transport;
 
 pub use cli::main;
-pub use config::{Config, Database, LogFormat, LogLevel, Secret};
+pub use config::{Config, Database, Docs, LogFormat, LogLevel, Secret};
 pub use server::{Server, StartError};
 pub use store::StoreError;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use method_sdk::{Methods, Registry};
+use method_sdk::Methods;
 use thiserror::Error;
 use tokio::net::TcpListener;
 
@@ -13,13 +13,14 @@ use crate::account::AccountService;
 use crate::account::password::Passwords;
 use crate::call::Dispatcher;
 use crate::call::in_flight::DetachedCalls;
-use crate::call::methods::MethodTable;
+use crate::call::methods::{MethodTable, StaticMethods};
 use crate::config::Config;
 use crate::heap;
 use crate::log::{AccessLog, EventAccessLog, Repeated};
 use crate::state::AppState;
 use crate::store::{self, StoreError};
 use crate::transport;
+use crate::transport::http::docs::document::DocumentCache;
 use crate::transport::http::request::RequestIds;
 use crate::transport::memory::MemoryBudget;
 
@@ -83,7 +84,8 @@ impl Server {
         let unreadable_requests = Repeated::new(|requests, first_peer: IpAddr| {
             tracing::warn!(requests, %first_peer, "refused requests that are not HTTP, or whose heads are too large");
         });
-        let state = AppState { config, dispatcher, detached_calls, memory, request_ids, unreadable_requests };
+        let document = DocumentCache::default();
+        let state = AppState { config, dispatcher, detached_calls, memory, request_ids, document, unreadable_requests };
         Ok(Server { state: Arc::new(state), has_inherited_listener: false })
     }
 
@@ -150,6 +152,6 @@ async fn delete_expired_sessions(accounts: &AccountService) {
 pub(crate) fn static_table(methods: Methods) -> Result<MethodTable, StartError> {
     match methods.development {
         Some(development) if development.reloads => Err(StartError::Development),
-        _ => Ok(MethodTable::Static(Registry::new(methods.table))),
+        _ => Ok(MethodTable::Static(StaticMethods::new(&methods))),
     }
 }

@@ -7,6 +7,7 @@ use crate::call::Dispatcher;
 use crate::call::in_flight::DetachedCalls;
 use crate::config::Config;
 use crate::log::Repeated;
+use crate::transport::http::docs::document::DocumentCache;
 use crate::transport::http::request::RequestIds;
 use crate::transport::memory::MemoryBudget;
 
@@ -17,6 +18,7 @@ pub(crate) struct AppState {
     pub(crate) detached_calls: Arc<DetachedCalls>,
     pub(crate) memory: Arc<MemoryBudget>,
     pub(crate) request_ids: RequestIds,
+    pub(crate) document: DocumentCache,
     /// The requests that hyper could not read, by the remote addresses of their sockets.
     pub(crate) unreadable_requests: Repeated<IpAddr>,
 }

@@ -40,7 +40,7 @@ fn files(folder: &str) -> Vec<String> {
             let name = path.file_name().unwrap();
             if !path.is_dir() {
                 paths.push(path);
-            } else if name != "target" && name != ".git" {
+            } else if !["target", ".git", "node_modules"].contains(&&*name.to_string_lossy()) {
                 folders.push(path);
             }
         }

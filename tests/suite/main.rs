@@ -13,6 +13,7 @@ mod administration;
 mod command;
 mod database_outages;
 mod databases;
+mod documentation;
 mod endpoints;
 mod faults;
 #[cfg(feature = "sqlite")]

@@ -66,7 +66,7 @@ fn build(app: &Scratch) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn serve(app: &Scratch, options: &[&str]) -> Process {
+pub(crate) fn serve(app: &Scratch, options: &[&str]) -> Process {
     build(app);
     let options = [&["--log-format=auto", "dev"], options].concat();
     Process::start(&directory(), &app.binary(), &options)

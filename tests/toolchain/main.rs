@@ -8,6 +8,7 @@ mod development;
 mod docs;
 mod fidelity;
 mod fixture;
+mod page;
 mod rust_analyzer;
 mod scratch_app;
 #[path = "../support/mod.rs"]

@@ -5,6 +5,8 @@ use std::{env, fs, process};
 
 use walkdir::WalkDir;
 
+use crate::contract::Contract;
+use crate::package::Package;
 use crate::problem::Problem;
 use crate::reader::read;
 use crate::write::{self, Development};
@@ -25,10 +27,11 @@ pub fn generate() {
     let source = development().map_err(|error| vec![error]).and_then(|development| {
         if development.as_ref().is_some_and(|development| development.reloads) {
             instruct_cargo("rerun-if-changed", "build.rs");
-            return Ok(write::source(&[], &[], development.as_ref()));
+            return Ok(write::source(&[], &[], &Contract::empty(package()), development.as_ref()));
         }
         watch(&methods);
-        let tree = read(&methods).map_err(|problems| problems.iter().map(Problem::to_string).collect::<Vec<_>>())?;
+        let tree = read(&methods, package())
+            .map_err(|problems| problems.iter().map(Problem::to_string).collect::<Vec<_>>())?;
         Ok(tree.source(development.as_ref()))
     });
     let written = source.and_then(|source| {
@@ -40,6 +43,13 @@ pub fn generate() {
         }
         process::exit(1);
     }
+}
+
+fn package() -> Package {
+    let text = |variable: &str| env::var(variable).unwrap_or_default();
+    let features = text("CARGO_CFG_FEATURE");
+    let features = features.split(',').filter(|feature| !feature.is_empty()).map(str::to_owned).collect();
+    Package { name: text("CARGO_PKG_NAME"), version: text("CARGO_PKG_VERSION"), features }
 }
 
 /// Returns `None` unless this is a build for development mode. Gives Cargo the linker's arguments for it.

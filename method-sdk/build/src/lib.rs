@@ -6,7 +6,7 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `build_script.rs` | what Cargo runs |
+//! | `build_script.rs`, `package.rs` | what Cargo runs, and what it says of the application |
 //! | `reader.rs`, `source_file.rs` | reads the tree again after a change, and only the files that have changed |
 //! | `walk.rs`, `name.rs` | the files in the tree, and whether their names are valid |
 //! | `method.rs`, `function.rs`, `attributes.rs` | the contents of one file: its functions, its attributes, its `//!` text |
@@ -26,6 +26,7 @@ mod dependencies;
 mod function;
 mod method;
 mod name;
+mod package;
 mod problem;
 mod reader;
 mod references;
@@ -35,10 +36,11 @@ mod walk;
 mod write;
 
 pub use build_script::generate;
-pub use contract::{Contract, MethodContract, OwnError, UnknownType};
+pub use contract::{Contract, MethodContract, OwnError, ServerError, UnknownType};
 pub use dependencies::MethodSources;
 pub use method::Method;
 pub use name::{NameError, check_name};
+pub use package::Package;
 pub use problem::Problem;
 pub use reader::{TreeReader, read};
 pub use tree::Tree;

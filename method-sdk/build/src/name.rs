@@ -18,7 +18,7 @@ const KEYWORDS: [&str; 51] = [
 const RESERVED_FILE_STEMS: [&str; 2] = ["lib", "main"];
 
 /// The URLs of the server itself.
-const RESERVED_PATHS: [&str; 2] = ["livez", "readyz"];
+const RESERVED_PATHS: [&str; 4] = ["docs", "livez", "openapi.json", "readyz"];
 
 /// The reason why a name is not valid for a method, or for a file or folder of one.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -107,11 +107,11 @@ pub(crate) fn check_segment(segment: &str) -> Result<(), NameError> {
 
 /// Verifies the rules for the name as a whole: its length, and the names that are reserved.
 pub(crate) fn check_whole(segments: &[String]) -> Result<(), NameError> {
-    let bytes = segments.join(".").len();
+    let name = segments.join(".");
     match segments {
-        [name] if RESERVED_PATHS.contains(&name.as_str()) => Err(NameError::ReservedPath(name.clone())),
+        _ if RESERVED_PATHS.contains(&&*name) => Err(NameError::ReservedPath(name)),
         [.., last] if RESERVED_FILE_STEMS.contains(&last.as_str()) => Err(NameError::ReservedFile(last.clone())),
-        _ if bytes > MAX_NAME_BYTES => Err(NameError::TooLong(bytes)),
+        _ if name.len() > MAX_NAME_BYTES => Err(NameError::TooLong(name.len())),
         _ => Ok(()),
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::package::Package;
 use crate::problem::Problem;
 use crate::source_file::SourceFile;
 use crate::tree::Tree;
@@ -13,32 +14,35 @@ use crate::walk::Walk;
 #[derive(Debug)]
 pub struct TreeReader {
     methods: PathBuf,
+    package: Arc<Package>,
     files: HashMap<PathBuf, Arc<SourceFile>>,
 }
 
-/// Reads the tree of methods in the folder `methods`.
+/// Reads the tree of methods in the folder `methods` of a package.
 ///
 /// # Errors
 /// Returns every error in the tree, sorted by file and line.
 ///
 /// ```
+/// use method_build::Package;
+///
 /// # let folder = tempfile::tempdir().unwrap();
 /// let methods = folder.path().join("methods");
 /// std::fs::create_dir(&methods).unwrap();
 /// std::fs::write(methods.join("greet.rs"), "fn invoke(_: &mut Handler, params: Params) -> Result<()> { Ok(()) }").unwrap();
 ///
-/// let problems = method_build::read(&methods).unwrap_err();
+/// let problems = method_build::read(&methods, Package::default()).unwrap_err();
 /// assert_eq!(problems[0].to_string(), "methods/greet.rs:1: `invoke` is private; write `pub` before it");
 /// ```
-pub fn read(methods: &Path) -> Result<Tree, Vec<Problem>> {
-    let tree = TreeReader::new(methods).read();
+pub fn read(methods: &Path, package: Package) -> Result<Tree, Vec<Problem>> {
+    let tree = TreeReader::new(methods, package).read();
     if tree.problems().next().is_none() { Ok(tree) } else { Err(tree.into_problems().into_iter().collect()) }
 }
 
 impl TreeReader {
-    /// Creates a reader of the tree in the folder `methods`.
-    pub fn new(methods: &Path) -> Self {
-        TreeReader { methods: methods.to_owned(), files: HashMap::new() }
+    /// Creates a reader of the tree in the folder `methods` of a package.
+    pub fn new(methods: &Path, package: Package) -> Self {
+        TreeReader { methods: methods.to_owned(), package: Arc::new(package), files: HashMap::new() }
     }
 
     /// Reads the tree as it is now. Its errors are in [`Tree::problems`].
@@ -52,6 +56,6 @@ impl TreeReader {
             })
             .collect();
         self.files = modules.iter().map(|(module, file)| (module.path.clone(), file.clone())).collect();
-        Tree::new(modules, folders, problems)
+        Tree::new(self.package.clone(), modules, folders, problems)
     }
 }

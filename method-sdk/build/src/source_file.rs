@@ -1,5 +1,6 @@
 //! A file of the tree, with everything that has been read from it.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -84,11 +85,11 @@ impl SourceFile {
         self.parsed.references.get_or_init(|| self.text.as_deref().map(references::read).unwrap_or_default())
     }
 
-    /// Returns the types that the file declares; none if it is not valid Rust.
-    pub(crate) fn declarations(&self) -> &Declarations {
+    /// Returns the types that the file declares with these features, which must be the same in each call; none if it is not valid Rust.
+    pub(crate) fn declarations(&self, features: &BTreeSet<String>) -> &Declarations {
         self.parsed.declarations.get_or_init(|| {
             let syntax = self.text.as_ref().ok().and_then(|text| syn::parse_file(text).ok());
-            let declarations = syntax.map(|syntax| contract::read(&syntax)).unwrap_or_default();
+            let declarations = syntax.map(|syntax| contract::read(syntax, features)).unwrap_or_default();
             // As for methods: the syntax tree's text would be kept otherwise.
             proc_macro2::extra::invalidate_current_thread_spans();
             declarations

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::contract::{self, Contract};
 use crate::dependencies::{MethodSources, ModuleGraph};
 use crate::method::Method;
+use crate::package::Package;
 use crate::problem::Problem;
 use crate::source_file::SourceFile;
 use crate::walk::Module;
@@ -15,6 +16,7 @@ use crate::write::{self, Development};
 /// A tree of method files, without the files that have errors.
 #[derive(Debug)]
 pub struct Tree {
+    package: Arc<Package>,
     modules: Vec<Module>,
     /// The files of the modules, in the same order.
     files: Vec<Arc<SourceFile>>,
@@ -26,6 +28,7 @@ pub struct Tree {
 impl Tree {
     /// Creates the tree of `modules` with their files; `problems` are the errors in the names of files and folders.
     pub(crate) fn new(
+        package: Arc<Package>,
         modules: Vec<(Module, Arc<SourceFile>)>,
         folders: BTreeSet<PathBuf>,
         mut problems: BTreeSet<Problem>,
@@ -43,12 +46,13 @@ impl Tree {
         methods.retain(|method| is_valid(&method.file));
         methods.sort_by(|a, b| a.name.cmp(&b.name));
         let (modules, files) = modules.into_iter().filter(|(module, _)| is_valid(&module.file)).unzip();
-        Tree { modules, files, folders, methods, problems }
+        Tree { package, modules, files, folders, methods, problems }
     }
 
     /// Returns the Rust source of the module tree and of `pub fn methods()`, for `include!` at the root of a crate.
     pub fn source(&self, development: Option<&Development>) -> String {
-        write::source(&self.modules.iter().collect::<Vec<_>>(), &self.methods.iter().collect::<Vec<_>>(), development)
+        let (modules, methods): (Vec<_>, Vec<_>) = (self.modules.iter().collect(), self.methods.iter().collect());
+        write::source(&modules, &methods, &self.contract(), development)
     }
 
     /// Returns the Rust source of a library with the methods `names`, the files they need, and the other files for which `includes_file`
@@ -72,8 +76,8 @@ impl Tree {
     /// Returns what the methods take and return.
     pub fn contract(&self) -> Contract {
         let files = self.modules.iter().zip(&self.files);
-        let files = files.map(|(module, file)| (&module.segments[..], file.declarations()));
-        contract::contract(&self.methods, files)
+        let files = files.map(|(module, file)| (&module.segments[..], file.declarations(&self.package.features)));
+        contract::contract(&self.package, &self.methods, files)
     }
 
     /// Returns the errors in the tree. Files and folders with errors are left out of everything else.

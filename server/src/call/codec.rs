@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 /// The deepest nesting of a request body.
 const MAX_DEPTH: usize = 128;
 
-const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(crate) const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The call in an envelope.
 pub(crate) struct ParsedCall {

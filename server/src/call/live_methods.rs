@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
+use method_build::{Contract, Tree};
 use method_sdk::{Error, Method, Result, code};
 use tokio::sync::watch;
 
@@ -14,8 +15,17 @@ use crate::call::resolved_method::{ResolvedMethod, unknown_method};
 #[derive(Default)]
 pub(crate) struct LiveMethods {
     states: RwLock<MethodStates>,
+    sources: Mutex<Sources>,
     /// Notifies waiting calls of every update.
     updated: watch::Sender<()>,
+}
+
+/// The files of the methods, and the contract that they declare.
+#[derive(Default)]
+struct Sources {
+    tree: Option<Arc<Tree>>,
+    /// `None` until it is needed.
+    contract: Option<Arc<Contract>>,
 }
 
 /// The state of each method.
@@ -73,6 +83,27 @@ impl LiveMethods {
             // Cannot fail: the sender lives as long as `self`.
             let _ = updated.changed().await;
         }
+    }
+
+    /// Replaces the files that [`contract`](Self::contract) reads.
+    pub(crate) fn set_tree(&self, tree: Arc<Tree>) {
+        let sources = Sources { tree: Some(tree), contract: None };
+        *self.sources.lock().unwrap_or_else(PoisonError::into_inner) = sources;
+    }
+
+    /// Returns what the methods take and return, as their files declare it; `None` until they have been read.
+    pub(crate) fn contract(&self) -> Option<Arc<Contract>> {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let Sources { tree, contract } = &mut *sources;
+        if let (Some(tree), None) = (&tree, &contract) {
+            *contract = Some(Arc::new(tree.contract()));
+        }
+        contract.clone()
+    }
+
+    /// Returns a receiver of every update.
+    pub(crate) fn updates(&self) -> watch::Receiver<()> {
+        self.updated.subscribe()
     }
 
     /// Returns the states, which nothing can change until they are dropped.

@@ -1,7 +1,10 @@
 //! The methods of a server, by name.
 
+use std::sync::{Arc, OnceLock};
+
 use http::HeaderName;
-use method_sdk::{Registry, Result};
+use method_build::Contract;
+use method_sdk::{Methods, Registry, Result};
 
 #[cfg(feature = "dev")]
 use super::live_methods::LiveMethods;
@@ -14,10 +17,28 @@ pub(crate) const STALE: HeaderName = HeaderName::from_static("x-simpleapi-stale"
 /// All methods of a server.
 pub(crate) enum MethodTable {
     /// The methods that are part of the application.
-    Static(Registry),
+    Static(StaticMethods),
     /// The methods that development mode loads and replaces.
     #[cfg(feature = "dev")]
-    Live(std::sync::Arc<LiveMethods>),
+    Live(Arc<LiveMethods>),
+}
+
+/// The methods that are part of an application.
+pub(crate) struct StaticMethods {
+    registry: Registry,
+    contract_json: &'static str,
+    /// Read when it is first needed.
+    contract: OnceLock<Option<Arc<Contract>>>,
+}
+
+impl StaticMethods {
+    pub(crate) fn new(methods: &Methods) -> Self {
+        StaticMethods {
+            registry: Registry::new(methods.table),
+            contract_json: methods.contract,
+            contract: OnceLock::new(),
+        }
+    }
 }
 
 impl MethodTable {
@@ -28,12 +49,23 @@ impl MethodTable {
     /// has never compiled.
     pub(crate) async fn find(&self, name: &str) -> Result<ResolvedMethod> {
         match self {
-            MethodTable::Static(registry) => {
-                let method = registry.find(name).ok_or_else(|| unknown_method(name))?;
+            MethodTable::Static(methods) => {
+                let method = methods.registry.find(name).ok_or_else(|| unknown_method(name))?;
                 Ok(ResolvedMethod { method, is_stale: false })
             }
             #[cfg(feature = "dev")]
             MethodTable::Live(live) => live.find(name).await,
+        }
+    }
+
+    /// Returns what the methods take and return, or `None` if it is not known, as for a table that was written without `method-build`.
+    pub(crate) fn contract(&self) -> Option<Arc<Contract>> {
+        match self {
+            MethodTable::Static(methods) => {
+                methods.contract.get_or_init(|| Contract::from_json(methods.contract_json).ok().map(Arc::new)).clone()
+            }
+            #[cfg(feature = "dev")]
+            MethodTable::Live(live) => live.contract(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 
+use method_build::Package;
 use method_sdk::Methods;
 
 use super::error::CommandError;
@@ -29,7 +30,8 @@ pub(super) fn rows(methods: Methods) -> Result<Vec<MethodRow>, CommandError> {
         let rows = methods.table.iter().map(|method| MethodRow::new(method.name, method.file, method.description));
         return Ok(rows.collect());
     };
-    let tree = method_build::read(&Path::new(development.directory).join("methods")).map_err(CommandError::Methods)?;
+    let tree = method_build::read(&Path::new(development.directory).join("methods"), Package::default())
+        .map_err(CommandError::Methods)?;
     let row = |method: &method_build::Method| {
         MethodRow::new(&method.name, &method.file.to_string_lossy(), &method.description)
     };

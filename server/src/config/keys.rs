@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use method_sdk::Rate;
 
 use super::parse::{self, ValueError};
-use super::types::{Database, LogFormat, LogLevel, Secret};
+use super::types::{Database, Docs, LogFormat, LogLevel, Secret};
 
 /// One configuration key.
 #[derive(Debug)]
@@ -135,6 +135,8 @@ keys! {
     allow_headers: Vec<HeaderName> = "", HEADERS;
     /// Names by which clients reach the server, separated by commas, such as api.example.com; none means any name
     allowed_hosts: Vec<String> = "", HOSTS;
+    /// Page at /docs and OpenAPI document at /openapi.json: dev serves them in development mode alone, on always, off never
+    docs: Docs = "dev", DOCS;
     /// Log format: pretty, json, or auto, which is pretty on a terminal and json elsewhere
     log_format: LogFormat = "auto", LOG_FORMAT;
     /// Minimum level that is logged: error, warn, info, debug or trace

@@ -34,7 +34,7 @@ pub(crate) use file::is_readable_by_others;
 pub(crate) use file::{NoApplication, application_folder, read_value, without_byte_order_mark};
 pub use keys::Config;
 use setting::{InvalidSetting, Setting};
-pub use types::{Database, LogFormat, LogLevel, Secret};
+pub use types::{Database, Docs, LogFormat, LogLevel, Secret};
 
 /// A command and the configuration for it.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use method_sdk::Rate;
 use thiserror::Error;
 
-use super::types::{Database, LogFormat, LogLevel, Secret};
+use super::types::{Database, Docs, LogFormat, LogLevel, Secret};
 
 /// A hundred years: far below the duration at which adding to an instant overflows.
 const MAX_DURATION: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
@@ -105,6 +105,7 @@ pub(super) const ORIGINS: ValueParser<Vec<String>> = public("ORIGINS", |text| li
 pub(super) const HEADERS: ValueParser<Vec<HeaderName>> = public("HEADERS", |text| list(text, header));
 pub(super) const HOSTS: ValueParser<Vec<String>> = public("HOSTS", |text| list(text, host));
 pub(super) const DATABASE: ValueParser<Database> = public("NAME", |text| choice(text, Database::NAMES));
+pub(super) const DOCS: ValueParser<Docs> = public("NAME", |text| choice(text, Docs::NAMES));
 pub(super) const LOG_FORMAT: ValueParser<LogFormat> = public("NAME", |text| choice(text, LogFormat::NAMES));
 pub(super) const LOG_LEVEL: ValueParser<LogLevel> = public("NAME", |text| choice(text, LogLevel::NAMES));
 

@@ -465,7 +465,7 @@ async fn every_key_at_its_extremes_serves_or_is_refused_by_name() {
                 continue; // nothing is calculated with it, and the server would wait for it
             }
             let params = argon2::Params::new(8, 1, 1, None).unwrap();
-            let methods = crate::call::methods::MethodTable::Static(method_sdk::Registry::new(&[]));
+            let methods = crate::server::static_table(method_sdk::Methods::from(&[][..])).unwrap();
             let access_log = std::sync::Arc::new(crate::log::EventAccessLog);
             let server = crate::Server::with_methods(methods, config, params, access_log).await;
             let server = server.unwrap_or_else(|error| panic!("{} = {value}: {error}", key.name));

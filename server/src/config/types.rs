@@ -54,6 +54,22 @@ impl Database {
     }
 }
 
+/// The servers that serve the page at `/docs` and the document at `/openapi.json`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Docs {
+    /// A server in development mode.
+    Dev,
+    /// Every server.
+    On,
+    /// None.
+    Off,
+}
+
+impl Docs {
+    /// Every choice with its name in the configuration.
+    pub(super) const NAMES: &[(&str, Docs)] = &[("dev", Docs::Dev), ("on", Docs::On), ("off", Docs::Off)];
+}
+
 /// The format of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {

@@ -32,6 +32,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use method_build::Contract;
 use method_sdk::{Development, Methods};
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -40,7 +41,7 @@ use crate::account::password::Passwords;
 use crate::call::live_methods::LiveMethods;
 use crate::call::methods::MethodTable;
 use crate::cli::output::{exit_at_second_signal, exit_failure, exit_usage};
-use crate::config::{Config, Dev, LogFormat};
+use crate::config::{Config, Dev, Docs, LogFormat};
 use crate::log::{LogThread, LogWriter};
 use crate::runtime::{self, BoundListener, RuntimeError, block_on};
 use crate::server::static_table;
@@ -151,6 +152,7 @@ async fn serve(
     let live = Arc::new(LiveMethods::default());
     let table = if development.reloads { MethodTable::Live(live.clone()) } else { static_table(methods)? };
     let config = Config {
+        docs: if config.docs == Docs::Dev { Docs::On } else { config.docs },
         allowed_hosts: LOOPBACK_HOSTS.map(str::to_owned).into_iter().chain(config.allowed_hosts).collect(),
         shutdown_delay: config.shutdown_delay.min(MAX_SHUTDOWN_DELAY),
         drain_timeout: config.drain_timeout.min(MAX_DRAIN_TIMEOUT),
@@ -169,7 +171,8 @@ async fn serve(
     let reloader = match compiler {
         Some(compiler) => {
             let compiler = compiler.await.map_err(io::Error::from)??;
-            Some(Reloader::new(&application.methods(), compiler, live))
+            let package = Contract::from_json(methods.contract).map(|contract| contract.package).unwrap_or_default();
+            Some(Reloader::new(&application.methods(), package, compiler, live))
         }
         None => None,
     };

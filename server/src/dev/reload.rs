@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use method_build::{Problem, Tree, TreeReader};
+use method_build::{Package, Problem, Tree, TreeReader};
 use method_sdk::Method;
 
 use super::build::batch::{Batch, Queue, split_by_content};
@@ -66,8 +66,8 @@ struct Snapshot<'a> {
 }
 
 impl Reloader {
-    pub(super) fn new(methods: &Path, compiler: Arc<Compiler>, live: Arc<LiveMethods>) -> Self {
-        let reader = TreeReader::new(methods);
+    pub(super) fn new(methods: &Path, package: Package, compiler: Arc<Compiler>, live: Arc<LiveMethods>) -> Self {
+        let reader = TreeReader::new(methods, package);
         Reloader { reader, compiler, live, problems: BTreeSet::new(), has_started: false }
     }
 
@@ -91,7 +91,8 @@ impl Reloader {
         &mut self,
         mut is_interrupted: impl FnMut(usize, usize) -> bool,
     ) -> Result<ReloadReport, ToolError> {
-        let tree = self.reader.read();
+        let tree = Arc::new(self.reader.read());
+        self.live.set_tree(tree.clone());
         let snapshot = Snapshot { tree: &tree, sources: tree.method_sources() };
         let includes = snapshot.sources.values().flat_map(|sources| &sources.includes).cloned().collect();
         let mut report = ReloadReport { includes, ..ReloadReport::default() };

@@ -182,6 +182,12 @@ impl RequestGuard {
     pub(crate) fn is_draining(&self) -> bool {
         self.connection.shutdown.draining.is_cancelled()
     }
+
+    /// Waits until the server is shutting down.
+    #[cfg(feature = "dev")]
+    pub(crate) async fn draining(&self) {
+        self.connection.shutdown.draining.cancelled().await;
+    }
 }
 
 impl Drop for RequestGuard {

@@ -11,6 +11,7 @@ use syn::{
     ItemUse, Lit, PathArguments, ReturnType, Type, UseTree,
 };
 
+use super::conditions;
 use super::effects::{self, Effects};
 use crate::attributes::string;
 use crate::method::doc_text;
@@ -151,8 +152,9 @@ pub(crate) struct Signature {
     pub(crate) answer: Option<TypeRef>,
 }
 
-/// Reads the declarations of a file.
-pub(crate) fn read(file: &syn::File) -> Declarations {
+/// Reads the declarations of a file that is built with these features.
+pub(crate) fn read(mut file: syn::File, features: &BTreeSet<String>) -> Declarations {
+    conditions::apply(&mut file, features);
     let mut declarations = Declarations::default();
     read_items(&file.items, &[], &mut declarations);
     declarations.invoke = file.items.iter().find_map(|item| match item {

@@ -1,12 +1,13 @@
 //! The errors that a method creates, and whether it streams.
 
+use serde::{Deserialize, Serialize};
 use syn::visit::{self, Visit};
 use syn::{Expr, ExprCall, ExprLit, ExprMethodCall, Item, Lit};
 
 use crate::attributes::string;
 
 /// An error that a method returns: `Error::new(2000, "..")`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct OwnError {
     /// The number.
     pub code: i64,

@@ -2,12 +2,14 @@
 //!
 //! | file | |
 //! |---|---|
+//! | `conditions.rs` | what `#[cfg(feature = "..")]` leaves of a file |
 //! | `declarations.rs` | what a file declares: its types, as serde's derive macros understand them, and the types of `invoke` |
 //! | `effects.rs` | its own errors, and whether it streams |
 //! | `names.rs` | the type that a name means |
 //! | `schema.rs` | types to JSON Schema |
 //! | `openapi.rs` | the whole as an OpenAPI document |
 
+mod conditions;
 mod declarations;
 mod effects;
 mod names;
@@ -17,6 +19,7 @@ mod schema;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub(crate) use declarations::{Declarations, read};
@@ -24,49 +27,105 @@ pub use effects::OwnError;
 pub use schema::UnknownType;
 
 use crate::method::Method;
+use crate::package::Package;
 use declarations::Direction;
 use names::Names;
 use schema::Schemas;
 
 /// The parameters and answers of the methods of an application, as JSON Schema (2020-12).
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Contract {
+    /// The application.
+    pub package: Package,
     /// The methods, sorted by name.
     pub methods: Vec<MethodContract>,
     /// The types that the schemas refer to, as `#/components/schemas/NAME`. A type whose JSON is not the same in parameters and in answers
     /// is two: `NAME.In` and `NAME.Out`.
     pub types: BTreeMap<String, Value>,
     /// The types that are any JSON here, because more cannot be known.
+    #[serde(skip)]
     pub unknown: Vec<UnknownType>,
 }
 
 /// The parameters and the answer of a method.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MethodContract {
     /// The name, such as `account.login`.
     pub name: String,
     /// The file, such as `methods/account/login.rs`.
     pub file: PathBuf,
     /// The `//!` text of the file.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
     /// A call needs a session.
+    #[serde(default, skip_serializing_if = "is_false")]
     pub is_authenticated: bool,
     /// GET is allowed.
+    #[serde(default, skip_serializing_if = "is_false")]
     pub is_get: bool,
     /// The schema of the parameters; `null` if there are none.
     pub parameters: Value,
     /// The schema of the answer; `null` if there is none.
     pub answer: Value,
     /// The errors that the file of the method creates with a literal number and message, sorted by number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<OwnError>,
     /// The method may write its response in pieces.
+    #[serde(default, skip_serializing_if = "is_false")]
     pub streams: bool,
     /// The `content-type` of the response, if the method sets one by a literal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
+}
+
+/// An error of the server itself that a call of any method may return.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerError {
+    /// The number.
+    pub code: i32,
+    /// The message.
+    pub message: String,
+    /// The HTTP status.
+    pub status: u16,
+}
+
+impl Contract {
+    /// Creates the contract of an application without methods.
+    pub(crate) fn empty(package: Package) -> Self {
+        Contract { package, methods: Vec::new(), types: BTreeMap::new(), unknown: Vec::new() }
+    }
+
+    /// Reads a contract that [`to_json`](Self::to_json) has written.
+    ///
+    /// # Errors
+    /// Returns an error if the text is not that of a contract.
+    pub fn from_json(text: &str) -> serde_json::Result<Self> {
+        serde_json::from_str(text)
+    }
+
+    /// Returns the contract as JSON, without the list of unknown types.
+    ///
+    /// # Panics
+    /// Panics if the file of a method is not valid UTF-8, which the names of methods rule out.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("names of methods are ASCII")
+    }
+
+    /// Returns the method of this name.
+    pub fn method(&self, name: &str) -> Option<&MethodContract> {
+        let index = self.methods.binary_search_by(|method| method.name.as_str().cmp(name)).ok()?;
+        Some(&self.methods[index])
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Creates the contract of methods. `files` are the module paths and the declarations of all files of the tree.
 pub(crate) fn contract<'a>(
+    package: &Package,
     methods: &[Method],
     files: impl IntoIterator<Item = (&'a [String], &'a Declarations)>,
 ) -> Contract {
@@ -104,5 +163,5 @@ pub(crate) fn contract<'a>(
         method.parameters = Schemas::renamed(&method.parameters, &types);
         method.answer = Schemas::renamed(&method.answer, &types);
     }
-    Contract { methods: contracts, types, unknown }
+    Contract { package: package.clone(), methods: contracts, types, unknown }
 }

@@ -1,34 +1,44 @@
 //! The contract as an OpenAPI 3.1 document.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
-use super::{Contract, MethodContract};
+use super::{Contract, MethodContract, ServerError};
 
 impl Contract {
     /// Returns the OpenAPI 3.1 document of the methods: an operation for each, at its URL, and another one for those that allow GET.
     ///
-    /// `title` and `version` are those of the application.
-    pub fn openapi(&self, title: &str, version: &str) -> Value {
+    /// `errors` are those of the server, which become a shared response for each of their statuses.
+    pub fn openapi(&self, errors: &[ServerError]) -> Value {
+        let mut by_status: BTreeMap<u16, Vec<&ServerError>> = BTreeMap::new();
+        for error in errors {
+            by_status.entry(error.status).or_default().push(error);
+        }
+        let mut responses: Map<String, Value> = by_status
+            .iter()
+            .map(|(status, errors)| {
+                let texts = errors.iter().map(|error| format!("{} {}", error.code, error.message));
+                (format!("server.{status}"), error_response(&texts.collect::<Vec<_>>().join("; ")))
+            })
+            .collect();
+        responses.insert("server.Error".to_owned(), error_response("The call has failed."));
+        let statuses: Vec<u16> = by_status.into_keys().collect();
         let paths: Map<String, Value> = self
             .methods
             .iter()
-            .map(|method| (format!("/{}", method.name.replace('.', "/")), self.path(method)))
+            .map(|method| (format!("/{}", method.name.replace('.', "/")), self.path(method, &statuses)))
             .collect();
         let mut schemas: Map<String, Value> = self.types.clone().into_iter().collect();
         schemas.insert("server.Error".to_owned(), error_schema());
         json!({
             "openapi": "3.1.0",
-            "info": { "title": title, "version": version },
+            "info": { "title": self.package.name, "version": self.package.version },
             "servers": [{ "url": "." }],
             "paths": paths,
             "components": {
                 "schemas": schemas,
-                "responses": {
-                    "server.Error": {
-                        "description": "The call has failed.",
-                        "content": { "application/json": { "schema": { "$ref": "#/components/schemas/server.Error" } } },
-                    },
-                },
+                "responses": responses,
                 "securitySchemes": {
                     "session": { "type": "apiKey", "in": "header", "name": "x-session-id", "description": "The session's id." },
                     "signature": {
@@ -42,8 +52,8 @@ impl Contract {
         })
     }
 
-    fn path(&self, method: &MethodContract) -> Value {
-        let mut post = operation(method, "");
+    fn path(&self, method: &MethodContract, statuses: &[u16]) -> Value {
+        let mut post = operation(method, statuses, "");
         post["requestBody"] = json!({
             "required": true,
             "content": { "application/json": { "schema": method.parameters } },
@@ -51,7 +61,7 @@ impl Contract {
         if !method.is_get {
             return json!({ "post": post });
         }
-        let mut get = operation(method, "_get");
+        let mut get = operation(method, statuses, "_get");
         get["parameters"] = self.query(&method.parameters);
         json!({ "post": post, "get": get })
     }
@@ -69,7 +79,7 @@ impl Contract {
     }
 }
 
-fn operation(method: &MethodContract, suffix: &str) -> Value {
+fn operation(method: &MethodContract, statuses: &[u16], suffix: &str) -> Value {
     let summary = method.description.lines().next().unwrap_or_default();
     let session = json!({ "session": [], "signature": [] });
     let answer = json!({
@@ -87,20 +97,38 @@ fn operation(method: &MethodContract, suffix: &str) -> Value {
     };
     let errors: Vec<Value> =
         method.errors.iter().map(|error| json!({ "code": error.code, "value": error.message })).collect();
+    let own = method.errors.iter().map(|error| format!("{} {}", error.code, error.message));
+    let own: Vec<String> = own.collect();
+    let mut responses =
+        Map::from_iter([("200".to_owned(), json!({ "description": "The answer.", "content": content }))]);
+    for status in statuses {
+        responses.insert(status.to_string(), json!({ "$ref": format!("#/components/responses/server.{status}") }));
+    }
+    responses.insert(
+        "default".to_owned(),
+        match &own[..] {
+            [] => json!({ "$ref": "#/components/responses/server.Error" }),
+            own => error_response(&own.join("; ")),
+        },
+    );
     json!({
         "operationId": method.name.replace('.', "_") + suffix,
         "summary": summary,
         "description": method.description,
         "tags": [method.name.split_once('.').map_or("methods", |(folder, _)| folder)],
         "security": if method.is_authenticated { json!([session]) } else { json!([{}, session]) },
-        "responses": {
-            "200": { "description": "The answer.", "content": content },
-            "default": { "$ref": "#/components/responses/server.Error" },
-        },
+        "responses": responses,
         "x-method": method.name,
         "x-file": method.file,
         "x-errors": errors,
         "x-streams": method.streams,
+    })
+}
+
+fn error_response(description: &str) -> Value {
+    json!({
+        "description": description,
+        "content": { "application/json": { "schema": { "$ref": "#/components/schemas/server.Error" } } },
     })
 }
 

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use method_build::Package;
+
 use crate::{ASYNC, folder};
 
 /// The process of the tests below, because `generate` ends its process.
@@ -18,6 +20,7 @@ fn run(folder: &Path) -> Output {
         .args(["--ignored", "--exact", "--nocapture", "build_script::build_script"])
         .env("CARGO_MANIFEST_DIR", folder)
         .env("OUT_DIR", folder)
+        .envs([("CARGO_PKG_NAME", "shop"), ("CARGO_PKG_VERSION", "1.2.3"), ("CARGO_CFG_FEATURE", "default,sqlite")])
         .output()
         .unwrap()
 }
@@ -34,7 +37,9 @@ fn it_writes_the_source_and_watches_every_folder_and_file() {
     let output = run(folder.path());
     assert!(output.status.success(), "{output:?}");
     let source = fs::read_to_string(folder.path().join("methods.rs")).unwrap();
-    assert_eq!(source, method_build::read(&folder.path().join("methods")).unwrap().source(None));
+    let features = ["default", "sqlite"].map(str::to_owned).into();
+    let package = Package { name: "shop".to_owned(), version: "1.2.3".to_owned(), features };
+    assert_eq!(source, method_build::read(&folder.path().join("methods"), package).unwrap().source(None));
     let mut watched = instructions(&output, "cargo::rerun-if-changed=");
     watched.sort();
     let expected = ["", "/account", "/account/login.rs", "/greet.rs", "/pages", "/pages/x.html"];

@@ -4,6 +4,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use method_build::Package;
+
 use crate::contract_types::*;
 
 const TYPES: &str = include_str!("contract_types.rs");
@@ -14,7 +16,7 @@ fn contract(name: &str) -> method_build::Contract {
         "use method_sdk::prelude::*;\nuse super::_types::*;\npub async fn invoke(_: &mut Handler, params: {name}) -> Result<{name}> {{ Ok(params) }}\n"
     );
     let folder = crate::folder(&[("shop/_types.rs", TYPES), ("shop/m.rs", &method)]);
-    method_build::read(&folder.path().join("methods")).unwrap().contract()
+    method_build::read(&folder.path().join("methods"), Package::default()).unwrap().contract()
 }
 
 /// Validates `value` against `schema`, with the keywords that the contract uses.
@@ -294,11 +296,56 @@ fn generic_recursive_and_alias_types_are_followed() {
     assert_eq!(contract.methods[0].parameters, json!({ "$ref": format!("#/components/schemas/{name}.In") }));
 }
 
+#[test]
+fn what_a_feature_excludes_is_not_part_of_the_contract() {
+    let text = "use method_sdk::prelude::*;
+        #[derive(Deserialize)]
+        #[cfg_attr(feature = \"strict\", serde(deny_unknown_fields))]
+        #[cfg_attr(not(feature = \"strict\"), serde(rename_all = \"UPPERCASE\"))]
+        pub struct Params {
+            pub always: u8,
+            #[cfg(feature = \"strict\")] pub with: Kind,
+            #[cfg(not(feature = \"strict\"))] pub without: u8,
+            #[cfg(any(feature = \"none\", all(feature = \"strict\", unix)))] pub unknown: u8,
+            #[cfg(all(feature = \"none\", unix))] pub never: u8,
+        }
+        #[cfg(feature = \"strict\")] #[derive(Deserialize)] pub enum Kind { A, #[cfg(feature = \"none\")] B }
+        #[cfg(not(feature = \"strict\"))] pub type Kind = u8;
+        pub async fn invoke(_: &mut Handler, _: Params) -> Result<()> { Ok(()) }
+    ";
+    let folder = crate::folder(&[("m.rs", text)]);
+    let contract = |features: &[&str]| {
+        let features = features.iter().map(|feature| (*feature).to_owned()).collect();
+        let package = Package { features, ..Package::default() };
+        method_build::read(&folder.path().join("methods"), package).unwrap().contract()
+    };
+    let strict = contract(&["strict"]);
+    let params = &strict.types["m.Params"];
+    assert_eq!(params["properties"].as_object().unwrap().keys().collect::<Vec<_>>(), ["always", "with", "unknown"]);
+    assert_eq!(params["additionalProperties"], json!(false));
+    assert_eq!(strict.types["m.Kind"], json!({ "type": "string", "enum": ["A"] }));
+    let params = &contract(&[]).types["m.Params"];
+    assert_eq!(params["properties"].as_object().unwrap().keys().collect::<Vec<_>>(), ["ALWAYS", "WITHOUT"]);
+    assert_eq!(params.get("additionalProperties"), None);
+}
+
+#[test]
+fn a_contract_is_read_as_it_was_written() {
+    let text = "pub const GET: bool = true;
+        pub async fn invoke(_: &mut Handler, _: Option<u8>) -> Result<String> { Err(Error::new(2000, \"no\")) }";
+    let contract = contract_of(text, &[]);
+    let json = contract.to_json();
+    let again = method_build::Contract::from_json(&json).unwrap();
+    assert_eq!((again.to_json(), again.method("shop.m").unwrap().errors.len()), (json, 1));
+    assert!(again.method("shop.n").is_none() && method_build::Contract::from_json("").is_err());
+    assert_eq!(again.openapi(&[]), contract.openapi(&[]));
+}
+
 /// Returns the contract of `shop.m` with this text, beside these files.
 fn contract_of(text: &str, others: &[(&str, &str)]) -> method_build::Contract {
     let method = format!("use method_sdk::prelude::*;\n{text}");
     let files: Vec<_> = others.iter().copied().chain([("shop/m.rs", &*method)]).collect();
-    method_build::read(&crate::folder(&files).path().join("methods")).unwrap().contract()
+    method_build::read(&crate::folder(&files).path().join("methods"), Package::default()).unwrap().contract()
 }
 
 #[test]
@@ -401,8 +448,10 @@ fn a_document_has_an_operation_for_each_method_and_twins_for_get() {
         }
     ";
     let contract = contract_of(text.trim_start_matches("//! Says hello."), &[("stream.rs", stream)]);
-    let document = contract.openapi("shop", "1.2.3");
-    assert_eq!(document["info"], json!({ "title": "shop", "version": "1.2.3" }));
+    let error = |code, status| method_build::ServerError { code, message: format!("error {code}"), status };
+    let document = contract.openapi(&[error(1004, 401), error(1007, 401), error(1019, 422)]);
+    assert_eq!(document["info"], json!({ "title": "", "version": "" }));
+    assert_eq!(document["components"]["responses"]["server.401"]["description"], "1004 error 1004; 1007 error 1007");
     let paths = document["paths"].as_object().unwrap();
     assert_eq!(paths.keys().collect::<Vec<_>>(), ["/shop/m", "/stream"]);
     let hello = &paths["/shop/m"];

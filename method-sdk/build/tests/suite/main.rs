@@ -13,7 +13,7 @@ mod source;
 use std::fs;
 use std::path::Path;
 
-use method_build::{Tree, read};
+use method_build::{Package, Tree, read};
 use tempfile::TempDir;
 
 const ASYNC: &str = "pub async fn invoke(handler: &mut Handler, params: Params) -> Result<Answer> { todo!() }\n";
@@ -33,7 +33,7 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
 }
 
 fn tree(files: &[(&str, &str)]) -> Tree {
-    read(&folder(files).path().join("methods")).unwrap()
+    read(&folder(files).path().join("methods"), Package::default()).unwrap()
 }
 
 fn problems(files: &[(&str, &str)]) -> Vec<String> {
@@ -41,7 +41,7 @@ fn problems(files: &[(&str, &str)]) -> Vec<String> {
 }
 
 fn problems_in(folder: &Path) -> Vec<String> {
-    let found = read(&folder.join("methods")).err().unwrap_or_default();
+    let found = read(&folder.join("methods"), Package::default()).err().unwrap_or_default();
     found.iter().map(ToString::to_string).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use method_build::{check_name, read};
+use method_build::{Package, check_name, read};
 
 use crate::{ASYNC, folder, names, problems, problems_in};
 
@@ -133,6 +133,10 @@ fn a_name_that_is_not_utf_8_is_invalid() {
 #[test]
 fn reserved_names_are_rejected() {
     assert_eq!(
+        only_problem("openapi/json.rs"),
+        "methods/openapi/json.rs: `/openapi.json` is a URL of the server itself and cannot be a method; rename the file"
+    );
+    assert_eq!(
         only_problem("livez.rs"),
         "methods/livez.rs: `/livez` is a URL of the server itself and cannot be a method; rename the file"
     );
@@ -168,7 +172,7 @@ fn a_symbolic_link_is_not_followed() {
     std::fs::create_dir(folder.path().join("pages")).unwrap();
     symlink(folder.path().join("pages"), methods.join("pages")).unwrap();
     symlink("nothing", methods.join("dangling")).unwrap();
-    assert_eq!(read(&methods).unwrap().methods().len(), 1);
+    assert_eq!(read(&methods, Package::default()).unwrap().methods().len(), 1);
     symlink(&methods, methods.join("loop")).unwrap();
     symlink(methods.join("greet.rs"), methods.join("hello.rs")).unwrap();
     let expected = [
@@ -182,7 +186,7 @@ fn a_symbolic_link_is_not_followed() {
 fn directories_are_the_root_and_those_with_rust_files() {
     let folder = folder(&[("a/b/c.rs", ASYNC), ("_db/rows.rs", ""), ("pages/x.html", "")]);
     let methods = folder.path().join("methods");
-    let tree = read(&methods).unwrap();
+    let tree = read(&methods, Package::default()).unwrap();
     let expected = [methods.clone(), methods.join("_db"), methods.join("a"), methods.join("a/b")];
     assert!(tree.directories().eq(expected.iter()));
 }

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use method_build::{Tree, TreeReader};
+use method_build::{Package, Tree, TreeReader};
 use tempfile::TempDir;
 
 use crate::{ASYNC, folder};
 
 fn reader(folder: &TempDir) -> TreeReader {
-    TreeReader::new(&folder.path().join("methods"))
+    TreeReader::new(&folder.path().join("methods"), Package::default())
 }
 
 fn save(folder: &TempDir, file: &str, text: &str) {

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use method_build::Package;
+
 use crate::{ASYNC, HOOK, SYNC, tree};
 
 /// Returns the lines of `source` that end with this file.
@@ -20,7 +22,7 @@ fn the_tree_is_rust_and_nested_as_the_folders_are() {
         ("std.rs", ASYNC),
     ]);
     let methods = folder.path().join("methods");
-    let source = method_build::read(&methods).unwrap().source(None);
+    let source = method_build::read(&methods, Package::default()).unwrap().source(None);
     syn::parse_file(&source).unwrap();
     let place = |file: &str| format!("#[path = {:?}]", methods.join(file));
     let expected = [
@@ -118,6 +120,6 @@ fn generated_items_cannot_clash_with_names_of_methods() {
 #[test]
 fn a_relative_path_becomes_absolute() {
     let methods = Path::new("tests/suite/../../no/methods");
-    let problem = &method_build::read(methods).unwrap_err()[0];
+    let problem = &method_build::read(methods, Package::default()).unwrap_err()[0];
     assert_eq!(problem.file, Path::new("methods"));
 }

@@ -2,6 +2,7 @@
 
 mod body;
 mod cors;
+pub(crate) mod docs;
 pub(crate) mod forwarded;
 pub(crate) mod host;
 pub(crate) mod request;
@@ -91,6 +92,9 @@ async fn handle_request(
         Route::Call(endpoint) => endpoint,
         Route::Liveness => return Ok(CallResponse::Full(response::alive())),
         Route::Readiness => return Ok(CallResponse::Full(response::readiness(state, guard).await)),
+        Route::ToPage => return Ok(CallResponse::Full(docs::redirect())),
+        Route::Page => return Ok(CallResponse::Full(docs::page(&info.head))),
+        Route::Document => return docs::document(state, &info.head, guard).await.map(CallResponse::Full),
         Route::Preflight => return Ok(CallResponse::Full(response::preflight(&state.config))),
     };
     let call_state = Arc::new(CallState::default());

@@ -1,4 +1,4 @@
-//! Routing: from the head of a request to the call, health check or preflight that it asks for.
+//! Routing: from the head of a request to the call, health check, document or preflight that it asks for.
 
 use http::header::{ALLOW, CONNECTION, TRANSFER_ENCODING};
 use http::request::Parts;
@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use method_sdk::{Error, code};
 
 use super::body::CLOSE;
-use super::{cors, host};
+use super::{cors, docs, host};
 use crate::call::Endpoint;
 use crate::state::AppState;
 use crate::transport::guard::RequestGuard;
@@ -18,6 +18,12 @@ pub(crate) enum Route {
     Liveness,
     /// `GET /readyz`
     Readiness,
+    /// `GET /` of a browser, where the page is served.
+    ToPage,
+    /// `GET /docs`
+    Page,
+    /// `GET /openapi.json`
+    Document,
     /// A CORS preflight of an allowed origin.
     Preflight,
 }
@@ -55,9 +61,15 @@ pub(crate) async fn route(state: &AppState, head: &Parts, guard: &RequestGuard) 
         return Err(code::CROSS_SITE_REQUEST.into());
     }
     match path {
-        "/livez" | "/readyz" if method != Method::GET && method != Method::HEAD => Err(method_not_allowed("GET, HEAD")),
+        "/livez" | "/readyz" if !docs::is_get(head) => Err(method_not_allowed("GET, HEAD")),
         "/livez" => Ok(Route::Liveness),
         "/readyz" => Ok(Route::Readiness),
+        "/docs" | "/openapi.json" if docs::is_served(state) && !docs::is_get(head) => {
+            Err(method_not_allowed("GET, HEAD"))
+        }
+        "/docs" if docs::is_served(state) => Ok(Route::Page),
+        "/openapi.json" if docs::is_served(state) => Ok(Route::Document),
+        "/" if docs::is_served(state) && docs::wants_page(head) => Ok(Route::ToPage),
         // The URI of a CONNECT request has no path.
         "/" | "" if method == Method::POST => Ok(Route::Call(Endpoint::Rpc)),
         "/" | "" => Err(method_not_allowed("POST")),
@@ -71,7 +83,7 @@ async fn resolve_method_url(state: &AppState, head: &Parts) -> Result<Endpoint, 
     if head.method == Method::POST {
         return Ok(Endpoint::Path { method, query: None });
     }
-    let is_get = head.method == Method::GET || head.method == Method::HEAD;
+    let is_get = docs::is_get(head);
     match method {
         Ok(found) if is_get && found.method.get => {
             Ok(Endpoint::Path { method, query: Some(head.uri.query().unwrap_or_default().into()) })
