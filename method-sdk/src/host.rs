@@ -5,6 +5,7 @@ use serde::Serialize;
 pub use crate::account_api::{AccountApi, BoxFuture, SessionRecord, StateRecord};
 pub use crate::call_state::{CallState, StreamingResponse};
 pub use crate::handler::{RESERVED_HEADERS, has_no_body};
+pub use crate::parameter_violations::{Violation, add_violations, find_violations};
 pub use crate::request::RequestInfo;
 #[cfg(feature = "sqlite")]
 pub use crate::transient::is_transient_sqlite_code;

@@ -47,6 +47,7 @@ mod parameter_diagnosis;
 mod parameter_error;
 mod parameter_query;
 mod parameter_tree;
+mod parameter_violations;
 mod parameters;
 mod rate;
 mod request;

@@ -29,6 +29,11 @@ impl ParameterError {
         ParameterError { pointer: String::new(), message: message.into(), value: None }
     }
 
+    /// Creates an error about a name that is none of `known`. `kind` is that of the names, such as `field`.
+    pub(crate) fn unknown_name(kind: &str, name: &str, known: &[&str]) -> Self {
+        ParameterError::new(truncate(&format!("unknown {kind} `{name}`, {}", alternatives(known, kind))))
+    }
+
     /// Puts a segment in front of the path: a member of an object or an element of an array.
     pub(crate) fn within(mut self, segment: &str) -> Self {
         self.pointer = format!("{}{}", pointer_to(segment), self.pointer);
@@ -38,6 +43,11 @@ impl ParameterError {
     /// Puts the index of an element in front of the path.
     pub(crate) fn within_element(self, index: usize) -> Self {
         self.within(&index.to_string())
+    }
+
+    /// Returns the sentence.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 
     /// Returns the text, number or truth value that does not fit, if it is known.
@@ -80,11 +90,11 @@ impl de::Error for ParameterError {
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        ParameterError::new(truncate(&format!("unknown variant `{variant}`, {}", alternatives(expected, "variants"))))
+        ParameterError::unknown_name("variant", variant, expected)
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        ParameterError::new(truncate(&format!("unknown field `{field}`, {}", alternatives(expected, "fields"))))
+        ParameterError::unknown_name("field", field, expected)
     }
 
     fn missing_field(field: &'static str) -> Self {
@@ -187,7 +197,7 @@ fn describe_expected(text: &str) -> String {
 fn alternatives(names: &[&str], kind: &str) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     match &quoted[..] {
-        [] => format!("there are no {kind}"),
+        [] => format!("there are no {kind}s"),
         [only] => format!("expected {only}"),
         [one, other] => format!("expected {one} or {other}"),
         _ => format!("expected one of {}", quoted.join(", ")),
@@ -195,7 +205,7 @@ fn alternatives(names: &[&str], kind: &str) -> String {
 }
 
 /// Returns the JSON Pointer to a member or an element.
-fn pointer_to(segment: &str) -> String {
+pub(crate) fn pointer_to(segment: &str) -> String {
     format!("/{}", truncate(segment).replace('~', "~0").replace('/', "~1"))
 }
 

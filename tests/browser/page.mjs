@@ -89,6 +89,15 @@ await step("an error is shown at its field", async () => {
   assert.equal(await page.locator("[data-path='/name'] .error").innerText(), "");
 });
 
+await step("every error is shown at its field", async () => {
+  await page.getByRole("tab", { name: "JSON" }).click();
+  await page.getByLabel("Parameters as JSON").fill('{"name": 5}');
+  await page.getByRole("tab", { name: "Form" }).click();
+  await call();
+  assert.match(await text("[data-path='/name'] .error"), /expected a string, not the number 5/);
+  assert.match(await text("[data-path='/n'] .error"), /missing/);
+});
+
 await step("a wrong password is said in the dialog", async () => {
   await logIn("#do-login", "alice");
   await page.locator("#login-error", { hasText: "Invalid user ID or password" }).waitFor();

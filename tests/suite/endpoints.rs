@@ -236,6 +236,31 @@ async fn an_invalid_parameter_is_reported_with_its_path() {
 }
 
 #[tokio::test]
+async fn everything_that_does_not_fit_is_reported() {
+    let server = Server::start();
+    let api = server.api();
+    let name = json!({ "path": "/name", "message": "expected a string, not the number 5" });
+    let n = json!({ "path": "/n", "message": "missing" });
+    let value = "Invalid parameters: /name: expected a string, not the number 5; and 1 more";
+    let expected = json!({ "value": value, "code": 1019, "details": [name, n] });
+    for reply in [
+        api.call("demo.hello", json!({ "name": 5 })).await,
+        api.send("/demo/hello", r#"{"name": 5, "extra": true}"#, &[]).await,
+        api.send_as(&api.create("alice").await, "/demo/hello", r#"{"name": 5}"#).await,
+    ] {
+        assert_eq!(reply.json()["error"], expected);
+    }
+    // A query string and a large body have the first alone.
+    let large = format!(r#"{{"name": 5, "x": "{}"}}"#, "x".repeat(64 * 1024));
+    for reply in [api.get("/demo/hello?n=x").await, api.send("/demo/hello", &large, &[]).await] {
+        assert_eq!((reply.code(), reply.json()["error"]["details"].as_array().unwrap().len()), (1019, 1));
+    }
+    // A method's own error 1019, about parameters that fit.
+    let reply = api.call("account.create", json!({ "user_id": "bob", "password": "" })).await;
+    assert_eq!((reply.code(), reply.json()["error"]["details"].as_array().unwrap().len()), (1019, 1));
+}
+
+#[tokio::test]
 async fn a_method_without_parameters_takes_an_empty_object_or_null() {
     let server = Server::fixture();
     let api = server.api();

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use http::HeaderValue;
 use method_sdk::generated::RawParams;
-use method_sdk::host::{CallState, RequestInfo};
+use method_sdk::host::{CallState, RequestInfo, add_violations};
 use method_sdk::{Error, Handler, Method, Rate, Request, Result, Session, code};
 
 use self::codec::{CallResult, EncodedResponse};
@@ -26,6 +26,9 @@ use self::methods::{MethodTable, ResolvedMethod, STALE};
 use self::rate::RateLimits;
 use crate::account::AccountService;
 use crate::log::{AccessLog, AccessLogEntry};
+
+/// The largest body in which everything that does not fit is looked for, in bytes; in a larger one, the first is enough.
+const MAX_EXPLAINED_BYTES: usize = 64 * 1024;
 
 /// The parts of a server that a call uses.
 pub(crate) struct Dispatcher {
@@ -130,6 +133,11 @@ async fn execute(
     call_state: Arc<CallState>,
 ) -> CompletedCall {
     let CallRequest { endpoint, info, body } = request;
+    let decode: Option<fn(&Bytes) -> Result<RawParams>> = match &endpoint {
+        Endpoint::Rpc => Some(|body| Ok(codec::decode_envelope(body)?.params)),
+        Endpoint::Path { query: None, .. } => Some(codec::decode_params),
+        Endpoint::Path { .. } => None,
+    };
     let (resolved, params) = match find(&dispatcher.methods, endpoint, &body).await {
         Ok(found) => found,
         Err(error) => return CompletedCall::failed(None, session, error),
@@ -154,10 +162,35 @@ async fn execute(
     match dispatcher.invoker.run(method, handler, params, &call_state).await {
         Ok((mut handler, result)) => {
             let (status, headers) = handler.take_head();
+            let result = result.map_err(|error| match decode.filter(|_| !is_stale) {
+                Some(decode) => with_violations(error, &dispatcher.methods, method, handler.request().body(), decode),
+                None => error,
+            });
             let result = result.map_or_else(CallResult::Failure, |body| CallResult::Success { status, headers, body });
             CompletedCall { resolved: Some(resolved), session: handler.take_signer(), result }
         }
         Err(timed_out) => CompletedCall::failed(Some(resolved), None, timed_out),
+    }
+}
+
+/// Adds to an error of parameters what else does not fit, as far as the contract of the method knows it.
+fn with_violations(
+    error: Error,
+    methods: &MethodTable,
+    method: &Method,
+    body: &Bytes,
+    decode: impl FnOnce(&Bytes) -> Result<RawParams>,
+) -> Error {
+    if error.code() != code::INVALID_PARAMETERS.number || body.len() > MAX_EXPLAINED_BYTES {
+        return error;
+    }
+    let contract = methods.contract();
+    let method = contract.as_ref().and_then(|contract| contract.method(method.name));
+    match (decode(body), contract.as_ref(), method) {
+        (Ok(RawParams::Json(json)), Some(contract), Some(method)) => {
+            add_violations(error, &json, &method.parameters, &contract.types)
+        }
+        _ => error,
     }
 }
 

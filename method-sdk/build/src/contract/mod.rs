@@ -29,7 +29,7 @@ pub use schema::UnknownType;
 use crate::method::Method;
 use crate::package::Package;
 use declarations::Direction;
-use names::Names;
+use names::{Names, ResolvedType};
 use schema::Schemas;
 
 /// The parameters and answers of the methods of an application, as JSON Schema (2020-12).
@@ -63,7 +63,7 @@ pub struct MethodContract {
     /// GET is allowed.
     #[serde(default, skip_serializing_if = "is_false")]
     pub is_get: bool,
-    /// The schema of the parameters; `null` if there are none.
+    /// The schema of the parameters; an object without members, or `null`, if there are none.
     pub parameters: Value,
     /// The schema of the answer; `null` if there is none.
     pub answer: Value,
@@ -118,6 +118,11 @@ impl Contract {
     }
 }
 
+/// Returns the schema of the parameters of a method that takes `()`.
+fn no_parameters() -> Value {
+    serde_json::json!({ "type": ["object", "null"], "properties": {}, "additionalProperties": false })
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
 fn is_false(value: &bool) -> bool {
     !value
@@ -140,6 +145,9 @@ pub(crate) fn contract<'a>(
             let mut schema = |written: Option<&declarations::TypeRef>, direction, place: &str| match written {
                 Some(written) => {
                     let resolved = names.resolve(written, &method.segments, &BTreeMap::new());
+                    if direction == Direction::Input && resolved == ResolvedType::Tuple(Vec::new()) {
+                        return no_parameters();
+                    }
                     schemas.schema(&resolved, direction, &format!("{}/{place}", method.name))
                 }
                 None => Value::Object(serde_json::Map::new()),

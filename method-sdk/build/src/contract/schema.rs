@@ -233,11 +233,11 @@ impl<'a> Schemas<'a> {
     fn variants(&mut self, tagging: &Tagging, variants: &[VariantShape], scope: &Scope<'_>) -> Json {
         let is_name = |variant: &VariantShape| matches!(variant.content, Shape::Null) && !variant.is_untagged;
         if *tagging == Tagging::External && variants.iter().all(is_name) {
-            if variants.iter().any(|variant| variant.is_other) {
-                return json!({ "type": "string" });
-            }
-            let names: Vec<&String> = variants.iter().flat_map(|variant| &variant.names).collect();
-            return json!({ "type": "string", "enum": names });
+            let known = variants.iter().filter(|variant| !variant.is_other);
+            let names: Vec<&String> = known.flat_map(|variant| &variant.names).collect();
+            let schema = json!({ "type": "string", "enum": names });
+            let is_open = variants.iter().any(|variant| variant.is_other);
+            return if is_open { json!({ "anyOf": [schema, { "type": "string" }] }) } else { schema };
         }
         let forms = variants.iter().map(|variant| {
             let content = self.shape(&variant.content, scope);
@@ -263,7 +263,11 @@ impl<'a> Schemas<'a> {
                     let mut schema = json!({ "type": "object", "properties": { tag.as_str(): name }, "required": [tag] });
                     if !is_null {
                         schema["properties"][member] = content;
-                        schema["required"] = json!([tag, member]);
+                        // A missing content is that of `None`.
+                        let is_option = matches!(&variant.content, Shape::Same(value) if self.option(value, scope).is_some());
+                        if scope.direction == Direction::Output || !is_option {
+                            schema["required"] = json!([tag, member]);
+                        }
                     }
                     schema
                 }
@@ -304,7 +308,9 @@ impl<'a> Schemas<'a> {
             }
             "Ipv4Addr" => json!({ "type": "string", "format": "ipv4" }),
             "Ipv6Addr" => json!({ "type": "string", "format": "ipv6" }),
-            "SocketAddr" | "SocketAddrV4" | "SocketAddrV6" | "Decimal" | "BigDecimal" => json!({ "type": "string" }),
+            "SocketAddr" | "SocketAddrV4" | "SocketAddrV6" => json!({ "type": "string" }),
+            "Decimal" | "BigDecimal" if direction == Direction::Input => json!({ "type": ["string", "number"] }),
+            "Decimal" | "BigDecimal" => json!({ "type": "string" }),
             "Uuid" => json!({ "type": "string", "format": "uuid" }),
             "Url" => json!({ "type": "string", "format": "uri" }),
             "DateTime" => json!({ "type": "string", "format": "date-time" }),
@@ -321,7 +327,7 @@ impl<'a> Schemas<'a> {
             "PhantomData" => json!({ "type": "null" }),
             "Duration" if ["Duration", "core", "std"].contains(&&*path[0]) => json!({
                 "type": "object",
-                "properties": { "secs": integer("u64"), "nanos": { "type": "integer", "minimum": 0, "maximum": 999_999_999 } },
+                "properties": { "secs": integer("u64"), "nanos": integer("u32") },
                 "required": ["secs", "nanos"],
             }),
             _ => self.any(place, &format!("`{}` is of another package, or made by a macro", path.join("::"))),

@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use method_build::Package;
+use method_sdk::host::find_violations;
 
 use crate::contract_types::*;
 
@@ -95,9 +96,30 @@ fn assert_input<T: DeserializeOwned>(name: &str, inputs: &[Value]) {
         let read = serde_json::from_value::<T>(input.clone());
         let is_accepted = is_valid(input, &contract.methods[0].parameters, &contract.types);
         assert_eq!(is_accepted, read.is_ok(), "{name}: {input}\n{:#?}", contract.types);
+        let violations = find_violations(&input.to_string(), &contract.methods[0].parameters, &contract.types);
+        assert_eq!(violations.is_empty(), is_accepted || is_unexplained(input), "{name}: {input}: {violations:?}");
         if is_accepted { accepted += 1 } else { refused += 1 }
     }
     assert!(accepted > 0 && refused > 0, "{name}: both kinds are tried: {accepted} and {refused}");
+}
+
+/// Returns `true` for inputs that serde refuses for a reason that a list of violations does not give: the name of a form that has a content,
+/// two forms in one object, two names of one member.
+fn is_unexplained(input: &Value) -> bool {
+    let members =
+        |names: &[&str]| input.as_object().is_some_and(|members| names.iter().all(|name| members.contains_key(*name)));
+    input == "Newtype" || members(&["Newtype", "Unit"]) || members(&["newName", "old"])
+}
+
+/// Checks that nothing is reported about inputs that serde reads, although the schema is narrower.
+#[track_caller]
+fn assert_no_violations<T: DeserializeOwned>(name: &str, inputs: &[Value]) {
+    let contract = contract(name);
+    for input in inputs {
+        assert!(serde_json::from_value::<T>(input.clone()).is_ok(), "{name}: {input}");
+        let violations = find_violations(&input.to_string(), &contract.methods[0].parameters, &contract.types);
+        assert_eq!(violations, [], "{name}: {input}");
+    }
 }
 
 /// Checks that the schema of the answer accepts what serde writes, and nothing less.
@@ -270,9 +292,77 @@ fn enums_are_tagged_as_serde_tags_them() {
             json!({ "value": 1 }),
         ],
     );
+    let maybe = json!({ "kind": "Maybe" });
+    assert_input::<WithOption>(
+        "WithOption",
+        &[maybe.clone(), with(&maybe, "value", Some(json!(null))), json!({ "kind": "Number" })],
+    );
     assert_input::<Untagged>("Untagged", &[json!(1), json!({ "text": "a" }), json!("a"), json!({}), json!(null)]);
     assert_input::<Fields>("Fields", &[json!({ "Struct": { "NUMBER": 1 } }), json!({ "Struct": { "number": 1 } })]);
     assert_input::<Other>("Other", &[json!("Known"), json!("anything"), json!(1)]);
+}
+
+#[test]
+fn violations_are_exact_or_silent() {
+    assert_no_violations::<External>("External", &[json!({ "Unit": null }), json!("Unit")]);
+    assert_no_violations::<Names>("Names", &[json!({ "first": null }), json!("3rd")]);
+    assert_no_violations::<Other>("Other", &[json!({ "Known": null }), json!({ "x": null })]);
+    assert_no_violations::<Choices>(
+        "Choices",
+        &[
+            json!({ "adjacent": { "kind": "Maybe" } }),
+            json!({ "adjacent": { "kind": "Maybe", "value": null }, "internal": { "kind": "Any", "x": 1 } }),
+            json!({ "internal": { "kind": "other", "x": 1 }, "external": { "Unit": null } }),
+            json!({ "internal": { "kind": "Empty" }, "untagged": null }),
+            json!({ "wide": u64::MAX, "nonzero": -1 }),
+            json!({ "duration": { "secs": 1, "nanos": 1_500_000_000 }, "flag": true }),
+        ],
+    );
+    let contract = contract("Choices");
+    let wide = format!("{{\"wide\": {}, \"more\": 1e400}}", i128::MAX);
+    assert!(serde_json::from_str::<Choices>(&wide).is_ok());
+    assert_eq!(find_violations(&wide, &contract.methods[0].parameters, &contract.types), []);
+    let input = json!({
+        "adjacent": { "kind": "Number", "value": "x" }, "internal": { "kind": "Empty", "at": 1 }, "external": { "List": [1, 300, "x", true] },
+        "untagged": { "x": 1 }, "wide": 1.5, "nonzero": 0, "flag": "yes", "letter": "ab", "tuple": [1], "many": { "a": 1, "b": -1, "c": 2.5 },
+        "duration": { "secs": -1 }, "strict": { "c": 1 }, "names": ["first", "fourth", 7],
+    });
+    let violations = find_violations(&input.to_string(), &contract.methods[0].parameters, &contract.types);
+    let texts: Vec<String> =
+        violations.iter().map(|violation| format!("{}: {}", violation.path, violation.message)).collect();
+    assert_eq!(
+        texts,
+        [
+            "/adjacent/value: expected an integer from 0 to 255, not the string \"x\"",
+            "/external/List/1: expected an integer from 0 to 255, not the number 300",
+            "/external/List/2: expected an integer from 0 to 255, not the string \"x\"",
+            "/external/List/3: expected an integer from 0 to 255, not true",
+            "/untagged: expected an integer from 0 to 255, not an object",
+            "/wide: expected an integer, not the number 1.5",
+            "/nonzero: expected an integer other than 0, not the number 0",
+            "/flag: expected a boolean, not the string \"yes\"",
+            "/letter: expected a character, not the string \"ab\"",
+            "/tuple: expected an array, not an array of 1",
+            "/many/b: expected an integer from 0 to 255, not the number -1",
+            "/many/c: expected an integer from 0 to 255, not the number 2.5",
+            "/duration/secs: expected an integer from 0 to 18446744073709551615, not the number -1",
+            "/duration/nanos: missing",
+            "/strict/c: unknown field `c`, expected `a` or `b`",
+            "/names/1: unknown variant `fourth`, expected one of `first`, `second_one`, `third`, `3rd`",
+            "/names/2: expected a string that names one of the variants, not the number 7",
+        ]
+    );
+    // At most 32 in an error, and the first is serde's.
+    let many: Vec<Value> = (0..100).map(|_| json!("x")).collect();
+    let error = method_sdk::Error::invalid_parameters("/names/0", "of serde");
+    let json = json!({ "names": many }).to_string();
+    let error = method_sdk::host::add_violations(error, &json, &contract.methods[0].parameters, &contract.types);
+    assert_eq!(error.message(), "Invalid parameters: /names/0: of serde; and 31 more");
+    let details = error.details().unwrap().as_array().unwrap();
+    assert_eq!((details.len(), &details[0]["message"]), (32, &json!("of serde")));
+    let own = method_sdk::Error::new(1019, "no").with_details("mine");
+    let own = method_sdk::host::add_violations(own, &json, &contract.methods[0].parameters, &contract.types);
+    assert_eq!((own.message(), own.details()), ("no", Some(&json!("mine"))));
 }
 
 #[test]

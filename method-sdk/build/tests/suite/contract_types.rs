@@ -2,6 +2,8 @@
 #![allow(dead_code, unreachable_pub, reason = "the reader sees the file as a part of an application")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroI8;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -172,4 +174,58 @@ pub type Maybe = Option<u8>;
 pub struct Alias {
     pub maybe: Maybe,
     pub pages: Pages,
+}
+
+/// Members that may all be missing.
+#[derive(Serialize, Deserialize)]
+pub struct Choices {
+    pub adjacent: Option<WithOption>,
+    pub internal: Option<WithOther>,
+    pub external: Option<WithUnit>,
+    pub untagged: Option<WithNull>,
+    pub wide: Option<i128>,
+    pub nonzero: Option<NonZeroI8>,
+    pub flag: Option<bool>,
+    pub letter: Option<char>,
+    pub tuple: Option<(u8, u8)>,
+    pub many: Option<BTreeMap<String, u8>>,
+    pub duration: Option<Duration>,
+    pub strict: Option<Strict>,
+    pub names: Option<Vec<Names>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", content = "value")]
+pub enum WithOption {
+    Maybe(Option<u8>),
+    Number(u8),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind")]
+pub enum WithOther {
+    Empty,
+    Any(BTreeMap<String, u8>),
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Serialize, Deserialize)]
+pub enum WithUnit {
+    Unit,
+    List(Vec<u8>),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum WithNull {
+    Unit,
+    Number(u8),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Strict {
+    pub a: Option<u8>,
+    pub b: Option<u8>,
 }

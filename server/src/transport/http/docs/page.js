@@ -158,6 +158,9 @@ function isObject(schema) {
   return (whole.type === "object" || whole.allOf !== undefined) && members(whole).length > 0;
 }
 
+/** Returns whether the only value of a type is `{}`. */
+const isEmpty = (schema) => schema.additionalProperties === false && Object.keys(schema.properties ?? {}).length === 0;
+
 /** Returns what tells one form of an enum from the others: `{ type: "card", … }`. */
 function formName(schema) {
   const all = members(schema);
@@ -216,7 +219,7 @@ function rows(schema, isAnswer, depth = 0, seen = []) {
 
 function typeTable(schema, isAnswer, none) {
   const [type] = withoutNull(schema);
-  if (type.type === "null") return h("p", { class: "soft" }, none);
+  if (type.type === "null" || isEmpty(type)) return h("p", { class: "soft" }, none);
   const objects = innerObjects(schema);
   const line = !isObject(schema) && h("p", null, h("span", { class: "mono" }, typeName(schema)));
   const tables = objects.map((object) => h("table", null, objects.length > 1 && h("caption", null, formName(object)),
