@@ -1,4 +1,4 @@
-//! The page at `/docs` and the document at `/openapi.json`. `tests/browser` drives the page.
+//! The page at `/docs` and the document at `/openapi.json`. `tests/node` drives the page.
 
 use serde_json::json;
 use simpleapi_server::{Config, Docs};

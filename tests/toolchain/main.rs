@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "figures, for `--nocapture`")]
 
 mod build;
+mod clients;
 mod development;
 mod docs;
 mod fidelity;

@@ -1,4 +1,4 @@
-//! The page at `/docs`, driven in a browser while development mode serves it: `tests/browser/page.mjs` has the steps.
+//! The page at `/docs`, driven in a browser while development mode serves it: `tests/node/page.mjs` has the steps.
 
 use std::process::Command;
 
@@ -13,9 +13,7 @@ fn a_browser_reads_and_calls_the_methods_and_follows_each_save() {
     copy_folder(&root().join("methods"), &app.path("methods"));
     let server = serve(&app, &[]);
     let mut driver = Command::new("node");
-    driver
-        .arg(root().join("tests/browser/page.mjs"))
-        .args([&server.url(""), &app.path("methods").display().to_string()]);
+    driver.arg(root().join("tests/node/page.mjs")).args([&server.url(""), &app.path("methods").display().to_string()]);
     let output = driver.output().unwrap();
     let text = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat();
     assert!(output.status.success(), "{text}");

@@ -13,6 +13,7 @@
 //! | `tree.rs` | the methods of a tree |
 //! | `references.rs`, `dependencies.rs` | the other files that a method refers to |
 //! | `contract/` | what the methods take and return, as JSON Schema |
+//! | `client/` | clients in TypeScript and Python, generated from the contract |
 //! | `write.rs` | the Rust source of the module tree and of the table |
 //!
 //! A build reads the tree once, with [`read`]; development mode reads it repeatedly, with a [`TreeReader`]. Errors are collected as
@@ -21,6 +22,7 @@
 
 mod attributes;
 mod build_script;
+pub mod client;
 mod contract;
 mod dependencies;
 mod function;
@@ -36,7 +38,7 @@ mod walk;
 mod write;
 
 pub use build_script::generate;
-pub use contract::{Contract, MethodContract, OwnError, ServerError, UnknownType};
+pub use contract::{Contract, LOCK_FILE, MethodContract, OwnError, Place, ServerError, SessionEffect, UnknownType};
 pub use dependencies::MethodSources;
 pub use method::Method;
 pub use name::{NameError, check_name};

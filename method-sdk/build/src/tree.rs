@@ -76,7 +76,8 @@ impl Tree {
     /// Returns what the methods take and return.
     pub fn contract(&self) -> Contract {
         let files = self.modules.iter().zip(&self.files);
-        let files = files.map(|(module, file)| (&module.segments[..], file.declarations(&self.package.features)));
+        let files = files
+            .map(|(module, file)| (&module.segments[..], &*module.file, file.declarations(&self.package.features)));
         contract::contract(&self.package, &self.methods, files)
     }
 

@@ -6,6 +6,7 @@ use method_build::Problem;
 use thiserror::Error;
 
 use super::account::AccountError;
+use super::client::ClientError;
 use super::import::{ImportError, SourceError};
 use super::init::InitError;
 use super::new::NewMethodError;
@@ -23,6 +24,8 @@ pub(crate) enum CommandError {
     NewMethod(#[from] NewMethodError),
     #[error(transparent)]
     Init(#[from] InitError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
     #[cfg(not(feature = "dev"))]
     #[error(
         "this build does not include development mode; run `cargo dev`, or build with the feature `dev`: `cargo run --features dev -- dev`"
@@ -51,9 +54,10 @@ impl CommandError {
     pub(crate) fn exit(&self) -> ExitCode {
         let message = self.to_string();
         match self {
-            Self::Init(InitError::Write { .. }) => exit_failure(&message),
+            Self::Init(InitError::Write { .. }) | Self::Client(ClientError::Write { .. }) => exit_failure(&message),
             Self::Config(_)
             | Self::Init(_)
+            | Self::Client(_)
             | Self::NewMethod(_)
             | Self::NoApplication(_)
             | Self::Start(StartError::Development)

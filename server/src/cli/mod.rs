@@ -2,15 +2,18 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `serve.rs`, `methods.rs`, `new.rs`, `openapi.rs`, `init.rs`, `check.rs`, `account.rs`, `import.rs` | the commands |
+//! | `serve.rs`, `methods.rs`, `new.rs`, `openapi.rs`, `client.rs`, `init.rs`, `check.rs`, `account.rs`, `import.rs` | the commands |
 //! | `error.rs` | their errors, and the exit status of each |
 //! | `formatting.rs` | whether the files of methods are formatted |
+//! | `contract.rs` | the contract of an application, read from its files |
 //! | `package.rs` | the name, the version and the edition of an application |
 //! | `prompt.rs` | passwords that a person types |
 //! | `output.rs` | everything that is printed outside the log |
 
 mod account;
 mod check;
+mod client;
+mod contract;
 mod error;
 pub(crate) mod formatting;
 mod import;
@@ -66,6 +69,7 @@ fn run(cli: Cli, methods: Methods, directory: &Path) -> Result<ExitCode, Command
         Command::Methods => print(&methods::list(&methods::rows(methods)?)),
         Command::New { name } => print(&new::create(directory, &name)?),
         Command::Openapi => print(&openapi::openapi(&methods, directory, warn)?),
+        Command::Client(client) => print(&client::client(&methods, directory, &client, warn)?),
         Command::Init { directory: new, git } => print(&init::init(directory, &new, git.as_deref())?),
         Command::Check => print(&check::check(methods, config?, &config_file, directory)?),
         Command::Account(command) => {

@@ -48,6 +48,8 @@ pub(crate) enum Command {
     },
     /// Prints the OpenAPI 3.1 document of the methods, read from their files without compiling them
     Openapi,
+    /// Writes a client of the methods, read from their files: types and a function for each, which sign, verify and keep the session
+    Client(Client),
     /// Writes an application of your own, which depends on the packages that this program was built from
     Init {
         /// New folder, whose name is that of the application's package
@@ -85,6 +87,21 @@ pub(crate) struct Dev {
     /// Looks for changes three times a second, for folders whose changes the system does not report, such as network drives
     #[structopt(long = "dev_poll")]
     pub(crate) dev_poll: bool,
+}
+
+/// The command for clients.
+#[derive(Clone, Debug, PartialEq, Eq, StructOpt)]
+pub(crate) enum Client {
+    /// api.ts and runtime.ts, for browsers and for Node 20 or later; no packages
+    Typescript {
+        /// Folder for the files
+        directory: PathBuf,
+    },
+    /// api.py, for Python 3.11 or later; no packages
+    Python {
+        /// Folder for the file
+        directory: PathBuf,
+    },
 }
 
 /// The command for accounts.

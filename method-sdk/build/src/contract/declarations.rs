@@ -1,11 +1,12 @@
 //! The types that a file declares, and what `invoke` takes and returns: reduced to owned values, because the syntax tree of a file is
 //! dropped when it has been read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_derive_internals::ast::{Container, Data, Field, Style, Variant};
 use serde_derive_internals::attr::{Name, TagType};
 use serde_derive_internals::{Ctxt, Derive};
+use syn::spanned::Spanned as _;
 use syn::{
     Attribute, DeriveInput, Expr, ExprLit, FnArg, GenericArgument, GenericParam, Generics, ImplItem, Item, ItemFn,
     ItemUse, Lit, PathArguments, ReturnType, Type, UseTree,
@@ -40,12 +41,24 @@ pub(crate) enum Direction {
     Output,
 }
 
+impl Direction {
+    /// Returns the end of the name of a definition that is not the same in both directions.
+    pub(crate) fn suffix(self) -> &'static str {
+        match self {
+            Direction::Input => "In",
+            Direction::Output => "Out",
+        }
+    }
+}
+
 /// The types and imports that a file declares, and its `invoke`.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Declarations {
     pub(crate) types: Vec<Declaration>,
     pub(crate) imports: Vec<Import>,
     pub(crate) invoke: Option<Signature>,
+    /// The lines of `invoke` and of the constants, by their names.
+    pub(crate) lines: BTreeMap<String, usize>,
     pub(crate) effects: Effects,
 }
 
@@ -54,6 +67,7 @@ pub(crate) struct Declarations {
 pub(crate) struct Declaration {
     /// The inline modules around it, and its name.
     pub(crate) path: Vec<String>,
+    pub(crate) line: usize,
     pub(crate) doc: String,
     pub(crate) parameters: Vec<String>,
     pub(crate) kind: Kind,
@@ -98,6 +112,7 @@ pub(crate) struct Object {
 pub(crate) struct Member {
     /// The names that are accepted; the first is the one that is written. Empty for a member that is flattened.
     pub(crate) names: Vec<String>,
+    pub(crate) line: usize,
     pub(crate) doc: String,
     pub(crate) value: Value,
     pub(crate) is_flattened: bool,
@@ -161,8 +176,19 @@ pub(crate) fn read(mut file: syn::File, features: &BTreeSet<String>) -> Declarat
         Item::Fn(function) if function.sig.ident == "invoke" => signature(function),
         _ => None,
     });
+    declarations.lines = file.items.iter().filter_map(line).collect();
     declarations.effects = effects::read(&file.items);
     declarations
+}
+
+/// Returns the name and the line of a function or constant.
+fn line(item: &Item) -> Option<(String, usize)> {
+    let name = match item {
+        Item::Fn(function) => &function.sig.ident,
+        Item::Const(constant) => &constant.ident,
+        _ => return None,
+    };
+    Some((name.to_string(), name.span().start().line))
 }
 
 fn read_items(items: &[Item], module: &[String], declarations: &mut Declarations) {
@@ -172,8 +198,7 @@ fn read_items(items: &[Item], module: &[String], declarations: &mut Declarations
             Item::Enum(item) => read_data(DeriveInput::from(item.clone()), module, declarations),
             Item::Type(item) => {
                 let kind = Kind::Alias(type_ref(&item.ty));
-                let (name, attributes) = (item.ident.to_string(), &item.attrs);
-                declarations.types.push(declaration(module, name, attributes, &item.generics, kind));
+                declarations.types.push(declaration(module, &item.ident, &item.attrs, &item.generics, kind));
             }
             Item::Use(item) => read_use(item, module, declarations),
             Item::Mod(item) => {
@@ -200,12 +225,12 @@ fn read_data(item: DeriveInput, module: &[String], declarations: &mut Declaratio
     let shape = |derive, name| derives(&item.attrs, name).then(|| shape(&item, derive));
     let kind =
         Kind::Data { input: shape(Derive::Deserialize, "Deserialize"), output: shape(Derive::Serialize, "Serialize") };
-    declarations.types.push(declaration(module, item.ident.to_string(), &item.attrs, &item.generics, kind));
+    declarations.types.push(declaration(module, &item.ident, &item.attrs, &item.generics, kind));
 }
 
 fn declaration(
     module: &[String],
-    name: String,
+    name: &syn::Ident,
     attributes: &[Attribute],
     generics: &Generics,
     kind: Kind,
@@ -215,7 +240,8 @@ fn declaration(
         _ => None,
     });
     Declaration {
-        path: [module, &[name]].concat(),
+        path: [module, &[name.to_string()]].concat(),
+        line: name.span().start().line,
         doc: doc_text(attributes.iter()),
         parameters: parameters.collect(),
         kind,
@@ -304,6 +330,7 @@ impl Reader {
                 0,
                 Member {
                     names: vec![tag.to_owned()],
+                    line: 0,
                     doc: String::new(),
                     value: constant,
                     is_flattened: false,
@@ -355,6 +382,7 @@ impl Reader {
         let is_flattened = attributes.flatten();
         Member {
             names: if is_flattened { Vec::new() } else { self.names(attributes.name(), attributes.aliases()) },
+            line: line_of(field),
             doc: doc_text(field.original.attrs.iter()),
             value: self.value(field),
             is_flattened,
@@ -388,6 +416,12 @@ impl Reader {
             }
         }
     }
+}
+
+/// Returns the line of a field: of its name, if it has one, and not of the comment above it.
+fn line_of(field: &Field<'_>) -> usize {
+    let name = field.original.ident.as_ref();
+    name.map_or_else(|| field.original.ty.span(), syn::Ident::span).start().line
 }
 
 fn signature(function: &ItemFn) -> Option<Signature> {

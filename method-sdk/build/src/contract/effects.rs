@@ -15,12 +15,23 @@ pub struct OwnError {
     pub message: String,
 }
 
+/// The effect of a method on the session of its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SessionEffect {
+    /// It may return a new session, which signs the answer.
+    Opens,
+    /// It ends the session of the call, which still signs the answer.
+    Ends,
+}
+
 /// The effects of the functions of a file.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Effects {
     /// Sorted by number.
     pub(crate) errors: Vec<OwnError>,
     pub(crate) streams: bool,
+    pub(crate) session: Option<SessionEffect>,
     /// The `content-type` that is set, if it is a literal.
     pub(crate) content_type: Option<String>,
 }
@@ -56,6 +67,10 @@ impl<'ast> Visit<'ast> for Effects {
         let arguments: Vec<&Expr> = call.args.iter().collect();
         match (call.method.to_string().as_str(), &arguments[..]) {
             ("write", [_]) if is_handler => self.streams = true,
+            ("login" | "create_account", [_, _]) | ("change_password", [_, _, _]) if is_handler => {
+                self.session = Some(SessionEffect::Opens);
+            }
+            ("logout", []) if is_handler => self.session = Some(SessionEffect::Ends),
             ("response_header", [name, value])
                 if is_handler && string(name).is_some_and(|name| name.eq_ignore_ascii_case("content-type")) =>
             {

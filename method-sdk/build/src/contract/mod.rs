@@ -8,29 +8,35 @@
 //! | `names.rs` | the type that a name means |
 //! | `schema.rs` | types to JSON Schema |
 //! | `openapi.rs` | the whole as an OpenAPI document |
+//! | `lock.rs`, `shapes.rs` | the changes that break callers |
 
 mod conditions;
 mod declarations;
 mod effects;
+mod lock;
 mod names;
 mod openapi;
 mod schema;
+mod shapes;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub(crate) use declarations::{Declarations, read};
-pub use effects::OwnError;
-pub use schema::UnknownType;
+pub use effects::{OwnError, SessionEffect};
+pub use schema::{Place, UnknownType};
 
 use crate::method::Method;
 use crate::package::Package;
 use declarations::Direction;
 use names::{Names, ResolvedType};
 use schema::Schemas;
+
+/// The name of the file beside Cargo.toml that holds the lock of a contract.
+pub const LOCK_FILE: &str = "contract.json";
 
 /// The parameters and answers of the methods of an application, as JSON Schema (2020-12).
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -45,6 +51,10 @@ pub struct Contract {
     /// The types that are any JSON here, because more cannot be known.
     #[serde(skip)]
     pub unknown: Vec<UnknownType>,
+    /// The places of types, by their names without `.In` and `.Out`, and of their members, such as `shop.list.Params/after`; of each method,
+    /// such as `shop.list`, that of `invoke`, and of its constants, such as `shop.list/AUTHENTICATED`.
+    #[serde(skip)]
+    pub places: BTreeMap<String, Place>,
 }
 
 /// The parameters and the answer of a method.
@@ -73,6 +83,9 @@ pub struct MethodContract {
     /// The method may write its response in pieces.
     #[serde(default, skip_serializing_if = "is_false")]
     pub streams: bool,
+    /// The effect on the session of the caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionEffect>,
     /// The `content-type` of the response, if the method sets one by a literal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
@@ -92,7 +105,7 @@ pub struct ServerError {
 impl Contract {
     /// Creates the contract of an application without methods.
     pub(crate) fn empty(package: Package) -> Self {
-        Contract { package, methods: Vec::new(), types: BTreeMap::new(), unknown: Vec::new() }
+        Contract { package, methods: Vec::new(), types: BTreeMap::new(), unknown: Vec::new(), places: BTreeMap::new() }
     }
 
     /// Reads a contract that [`to_json`](Self::to_json) has written.
@@ -132,16 +145,16 @@ fn is_false(value: &bool) -> bool {
 pub(crate) fn contract<'a>(
     package: &Package,
     methods: &[Method],
-    files: impl IntoIterator<Item = (&'a [String], &'a Declarations)>,
+    files: impl IntoIterator<Item = (&'a [String], &'a Path, &'a Declarations)>,
 ) -> Contract {
-    let files: BTreeMap<&[String], &Declarations> = files.into_iter().collect();
-    let names = Names::new(files.iter().map(|(module, declarations)| (*module, *declarations)));
+    let names = Names::new(files);
     let mut schemas = Schemas::new(&names);
     let mut contracts: Vec<MethodContract> = methods
         .iter()
         .map(|method| {
-            let effects = files.get(&method.segments[..]).map(|file| file.effects.clone()).unwrap_or_default();
-            let signature = files.get(&method.segments[..]).and_then(|file| file.invoke.as_ref());
+            let declarations = names.file(&method.segments).map(|(_, declarations)| declarations);
+            let effects = declarations.map(|file| file.effects.clone()).unwrap_or_default();
+            let signature = declarations.and_then(|file| file.invoke.as_ref());
             let mut schema = |written: Option<&declarations::TypeRef>, direction, place: &str| match written {
                 Some(written) => {
                     let resolved = names.resolve(written, &method.segments, &BTreeMap::new());
@@ -162,14 +175,22 @@ pub(crate) fn contract<'a>(
                 answer: schema(signature.and_then(|signature| signature.answer.as_ref()), Direction::Output, "answer"),
                 errors: effects.errors,
                 streams: effects.streams,
+                session: effects.session,
                 content_type: effects.content_type,
             }
         })
         .collect();
-    let (types, unknown) = schemas.finish();
+    let (types, unknown, mut places) = schemas.finish();
+    for method in methods {
+        let lines = names.file(&method.segments).into_iter().flat_map(|(_, declarations)| &declarations.lines);
+        for (name, line) in lines {
+            let key = if name == "invoke" { method.name.clone() } else { format!("{}/{name}", method.name) };
+            places.insert(key, Place { file: method.file.clone(), line: *line });
+        }
+    }
     for method in &mut contracts {
         method.parameters = Schemas::renamed(&method.parameters, &types);
         method.answer = Schemas::renamed(&method.answer, &types);
     }
-    Contract { package: package.clone(), methods: contracts, types, unknown }
+    Contract { package: package.clone(), methods: contracts, types, unknown, places }
 }

@@ -1,6 +1,7 @@
 //! The type that a name means: in its own module, by an import, or outside the tree.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::declarations::{Declaration, Declarations, Import, Kind, TypeRef};
 
@@ -46,15 +47,21 @@ impl Declaration {
 /// The types and imports of a tree.
 pub(crate) struct Names<'a> {
     files: BTreeMap<&'a [String], &'a Declarations>,
+    paths: BTreeMap<&'a [String], &'a Path>,
     types: BTreeMap<Vec<String>, &'a Declaration>,
     /// The paths of all modules: those of files, of the folders above them, and inline modules.
     modules: BTreeSet<Vec<String>>,
 }
 
 impl<'a> Names<'a> {
-    /// Creates the names of the files with these module paths.
-    pub(crate) fn new(files: impl IntoIterator<Item = (&'a [String], &'a Declarations)>) -> Self {
-        let mut names = Names { files: files.into_iter().collect(), types: BTreeMap::new(), modules: BTreeSet::new() };
+    /// Creates the names of files: their module paths, their own paths and what they declare.
+    pub(crate) fn new(files: impl IntoIterator<Item = (&'a [String], &'a Path, &'a Declarations)>) -> Self {
+        let (mut by_module, mut paths) = (BTreeMap::new(), BTreeMap::new());
+        for (module, path, declarations) in files {
+            by_module.insert(module, declarations);
+            paths.insert(module, path);
+        }
+        let mut names = Names { files: by_module, paths, types: BTreeMap::new(), modules: BTreeSet::new() };
         for (&module, declarations) in &names.files {
             for declaration in &declarations.types {
                 names.types.insert([module, &declaration.path].concat(), declaration);
@@ -66,6 +73,13 @@ impl<'a> Names<'a> {
             }
         }
         names
+    }
+
+    /// Returns the file that a module is in, and what it declares.
+    pub(crate) fn file(&self, module: &[String]) -> Option<(&'a Path, &'a Declarations)> {
+        let module =
+            (0..=module.len()).rev().map(|length| &module[..length]).find(|module| self.files.contains_key(module))?;
+        Some((self.paths[module], self.files[module]))
     }
 
     /// Returns the type at a path, and the module in which its own names are resolved.

@@ -111,7 +111,7 @@ fn operation(method: &MethodContract, statuses: &[u16], suffix: &str) -> Value {
             own => error_response(&own.join("; ")),
         },
     );
-    json!({
+    let mut operation = json!({
         "operationId": method.name.replace('.', "_") + suffix,
         "summary": summary,
         "description": method.description,
@@ -122,7 +122,11 @@ fn operation(method: &MethodContract, statuses: &[u16], suffix: &str) -> Value {
         "x-file": method.file,
         "x-errors": errors,
         "x-streams": method.streams,
-    })
+    });
+    if let Some(effect) = method.session {
+        operation["x-session"] = json!(effect);
+    }
+    operation
 }
 
 fn error_response(description: &str) -> Value {

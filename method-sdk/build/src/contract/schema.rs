@@ -1,6 +1,7 @@
 //! Types to JSON Schema (2020-12).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use serde_json::{Map, Value as Json, json};
 
@@ -22,12 +23,25 @@ pub struct UnknownType {
     pub reason: String,
 }
 
+/// The place of a declaration.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The file, such as `methods/shop/list.rs`.
+    pub file: PathBuf,
+    /// The line, counted from 1.
+    pub line: usize,
+}
+
+/// The definitions, the unknown types, and the places of definitions and their members.
+pub(crate) type Definitions = (BTreeMap<String, Json>, Vec<UnknownType>, BTreeMap<String, Place>);
+
 /// Writes schemas, and collects the definitions that they refer to.
 pub(crate) struct Schemas<'a> {
     names: &'a Names<'a>,
     /// By name, with a suffix for the direction.
     definitions: BTreeMap<String, Json>,
     unknown: BTreeSet<UnknownType>,
+    places: BTreeMap<String, Place>,
 }
 
 /// The scope of a type's own text.
@@ -40,7 +54,7 @@ struct Scope<'a> {
 
 impl<'a> Schemas<'a> {
     pub(crate) fn new(names: &'a Names<'a>) -> Self {
-        Schemas { names, definitions: BTreeMap::new(), unknown: BTreeSet::new() }
+        Schemas { names, definitions: BTreeMap::new(), unknown: BTreeSet::new(), places: BTreeMap::new() }
     }
 
     /// Returns the schema of a type in one direction.
@@ -67,7 +81,7 @@ impl<'a> Schemas<'a> {
     }
 
     /// Returns the definitions. A type whose schema is the same in both directions has one, under its own name.
-    pub(crate) fn finish(self) -> (BTreeMap<String, Json>, Vec<UnknownType>) {
+    pub(crate) fn finish(self) -> Definitions {
         let both = |name: &String| {
             Some((self.definitions.get(&format!("{name}.In"))?, self.definitions.get(&format!("{name}.Out"))?))
         };
@@ -92,12 +106,18 @@ impl<'a> Schemas<'a> {
             let renamed = if merged.contains(base(name)) { base(name) } else { name };
             (renamed.to_owned(), rename(schema, &merged))
         });
-        (definitions.collect(), self.unknown.into_iter().collect())
+        (definitions.collect(), self.unknown.into_iter().collect(), self.places)
     }
 
     /// Returns the schema with the references renamed as in the definitions of [`finish`](Self::finish).
     pub(crate) fn renamed(schema: &Json, definitions: &BTreeMap<String, Json>) -> Json {
         map_references(schema, &|name| if definitions.contains_key(name) { name } else { base(name) })
+    }
+
+    fn add_place(&mut self, name: &str, module: &[String], line: usize) {
+        if let Some((file, _)) = self.names.file(module) {
+            self.places.insert(name.to_owned(), Place { file: file.to_owned(), line });
+        }
     }
 
     fn any(&mut self, place: &str, reason: &str) -> Json {
@@ -115,15 +135,12 @@ impl<'a> Schemas<'a> {
             return self.any(place, "it contains itself with other type arguments, without end");
         }
         let scope = Scope { module, parameters, place: name.clone(), direction };
-        let suffix = match direction {
-            Direction::Input => "In",
-            Direction::Output => "Out",
-        };
-        let key = format!("{name}.{suffix}");
+        let key = format!("{name}.{}", direction.suffix());
         let reference = json!({ "$ref": format!("{DEFINITIONS}{key}") });
         if self.definitions.contains_key(&key) {
             return reference;
         }
+        self.add_place(&name, module, declaration.line);
         self.definitions.insert(key.clone(), Json::Null); // a type may contain itself
         let mut schema = match (&declaration.schema, &declaration.kind) {
             (Some(schema), _) => match serde_json::from_str(schema) {
@@ -172,6 +189,9 @@ impl<'a> Schemas<'a> {
         let (mut properties, mut required, mut all) = (Map::new(), Vec::new(), Vec::new());
         for member in &object.members {
             let place = format!("{}/{}", scope.place, member.names.first().map(String::as_str).unwrap_or_default());
+            if member.line > 0 {
+                self.add_place(&place, scope.module, member.line);
+            }
             let option = self.option(&member.value, scope);
             if member.is_flattened {
                 all.push(match &option {
@@ -278,6 +298,24 @@ impl<'a> Schemas<'a> {
         json!({ "anyOf": forms })
     }
 
+    /// Returns the schema of a `SessionInfo` of the SDK.
+    fn session(&mut self, direction: Direction) -> Json {
+        let schema = json!({
+            "type": "object",
+            "description": "A session, which signs the answer that it comes with.",
+            "properties": {
+                "session_id": { "type": "string", "description": "The secret to send as `x-session-id`." },
+                "expires": { "type": "integer", "description": "The time at which the session expires, in unix seconds." },
+                "user_id": { "type": "string", "description": "The name of the account." },
+            },
+            "required": ["session_id", "expires", "user_id"],
+        });
+        let key = format!("server.Session.{}", direction.suffix());
+        let reference = json!({ "$ref": format!("{DEFINITIONS}{key}") });
+        self.definitions.insert(key, schema);
+        reference
+    }
+
     fn external(&mut self, path: &[String], arguments: &[ResolvedType], direction: Direction, place: &str) -> Json {
         let name = path.last().map(String::as_str).unwrap_or_default();
         let mut argument = |index: usize| match arguments.get(index) {
@@ -315,15 +353,7 @@ impl<'a> Schemas<'a> {
             "Url" => json!({ "type": "string", "format": "uri" }),
             "DateTime" => json!({ "type": "string", "format": "date-time" }),
             "NaiveDate" => json!({ "type": "string", "format": "date" }),
-            "SessionInfo" => json!({
-                "type": "object",
-                "properties": {
-                    "session_id": { "type": "string", "description": "The secret to send as `x-session-id`." },
-                    "expires": { "type": "integer", "description": "The time at which the session expires, in unix seconds." },
-                    "user_id": { "type": "string", "description": "The name of the account." },
-                },
-                "required": ["session_id", "expires", "user_id"],
-            }),
+            "SessionInfo" => self.session(direction),
             "PhantomData" => json!({ "type": "null" }),
             "Duration" if ["Duration", "core", "std"].contains(&&*path[0]) => json!({
                 "type": "object",
@@ -381,7 +411,7 @@ fn nullable(schema: Json) -> Json {
 }
 
 /// Returns the name of a definition without the suffix for its direction.
-fn base(name: &str) -> &str {
+pub(crate) fn base(name: &str) -> &str {
     name.strip_suffix(".In").or(name.strip_suffix(".Out")).unwrap_or(name)
 }
 

@@ -360,7 +360,8 @@ async function call(method, body, { signal, onPiece, signer = session, streams =
   const signature = streams && !isJson ? "not signed, as every stream" : verify(response, all, isJson ? answer : undefined, signer);
   if (isJson && signature === "verified" && answer.result?.session_id)
     setSession({ session_id: answer.result.session_id, user_id: answer.result.user_id });
-  if (answer?.error?.code === 1007 || (method === "account.logout" && answer?.result)) setSession(null);
+  const effect = api.paths[`/${method.replace(/\./g, "/")}`]?.post["x-session"];
+  if (answer?.error?.code === 1007 || (effect === "ends" && answer?.result !== undefined)) setSession(null);
   return { status: response.status, milliseconds: performance.now() - started, bytes: all.length, text, answer: isJson ? answer : undefined, signature,
     stale: response.headers.has("x-simpleapi-stale"), requestId: response.headers.get("x-request-id"), retryAfter: response.headers.get("retry-after") };
 }

@@ -1,0 +1,196 @@
+//! Schemas by what they accept, for a comparison.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// A schema, and whether it accepts `null` beside the rest.
+pub(super) struct NullableShape<'a> {
+    pub(super) shape: Shape<'a>,
+    pub(super) is_nullable: bool,
+}
+
+/// What a schema accepts.
+pub(super) enum Shape<'a> {
+    Any,
+    Null,
+    Boolean,
+    Number,
+    /// With the least and the greatest.
+    Integer((i128, i128)),
+    /// With a format, or another limit.
+    String(Option<String>),
+    /// One of these.
+    Strings(Vec<&'a str>),
+    /// With the schema of the elements, and the length.
+    Array(&'a Value, Option<u64>),
+    Tuple(&'a [Value]),
+    Object(Object<'a>),
+    /// Forms, each with the name that tells it from others.
+    Forms(Vec<(Option<&'a str>, &'a Value)>),
+}
+
+/// The members of an object, flattened ones included.
+pub(super) struct Object<'a> {
+    pub(super) members: Vec<Member<'a>>,
+    /// The schema of members that are not named.
+    pub(super) values: Option<&'a Value>,
+    pub(super) denies_unknown: bool,
+}
+
+/// A member of an object.
+pub(super) struct Member<'a> {
+    /// Its names; the first is the one that is written.
+    pub(super) names: Vec<&'a str>,
+    pub(super) schema: &'a Value,
+    pub(super) is_required: bool,
+    /// The definition that it is declared in, if that is another one than the object's.
+    pub(super) definition: Option<&'a str>,
+}
+
+/// A schema that accepts everything.
+static ANY: Value = Value::Null;
+
+/// Returns what a schema without a reference accepts.
+pub(super) fn shape<'a>(schema: &'a Value, types: &'a BTreeMap<String, Value>) -> NullableShape<'a> {
+    if let Some(forms) = schema["anyOf"].as_array() {
+        let others: Vec<&Value> = forms.iter().filter(|form| form["type"] != "null").collect();
+        let is_nullable = others.len() < forms.len();
+        if let [form] = others[..] {
+            let inner = shape(resolved(form, types), types);
+            return NullableShape { is_nullable: is_nullable || inner.is_nullable, ..inner };
+        }
+        let forms = others.into_iter().map(|form| (key(form), form)).collect();
+        return NullableShape { shape: Shape::Forms(forms), is_nullable };
+    }
+    let names: Vec<&str> = match &schema["type"] {
+        Value::String(name) => vec![name],
+        Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let is_nullable = names.contains(&"null");
+    let others: Vec<&str> = names.iter().copied().filter(|name| *name != "null").collect();
+    let strings = schema["enum"].as_array().into_iter().flatten().chain(schema.get("const"));
+    let strings: Vec<&str> = strings.filter_map(Value::as_str).collect();
+    let found = match others[..] {
+        _ if !strings.is_empty() => Shape::Strings(strings),
+        [] if is_nullable => Shape::Null,
+        ["object"] => object(schema, types),
+        [] if schema.get("allOf").is_some() => object(schema, types),
+        ["boolean"] => Shape::Boolean,
+        ["number"] => Shape::Number,
+        ["integer"] => Shape::Integer((limit(&schema["minimum"], i128::MIN), limit(&schema["maximum"], i128::MAX))),
+        ["string"] => Shape::String(
+            schema["format"].as_str().map(str::to_owned).or(schema.get("maxLength").map(ToString::to_string)),
+        ),
+        ["array"] => match schema["prefixItems"].as_array() {
+            Some(items) => Shape::Tuple(items),
+            None => Shape::Array(schema.get("items").unwrap_or(&ANY), schema["minItems"].as_u64()),
+        },
+        _ => Shape::Any,
+    };
+    NullableShape { shape: found, is_nullable }
+}
+
+fn limit(limit: &Value, otherwise: i128) -> i128 {
+    limit.as_i64().map(i128::from).or(limit.as_u64().map(i128::from)).unwrap_or(otherwise)
+}
+
+fn resolved<'a>(schema: &'a Value, types: &'a BTreeMap<String, Value>) -> &'a Value {
+    let name = schema["$ref"].as_str().and_then(|reference| reference.rsplit('/').next());
+    name.and_then(|name| types.get(name)).unwrap_or(schema)
+}
+
+/// Returns the name that tells a form from others: the value of its tag, or that of its only member.
+fn key(form: &Value) -> Option<&str> {
+    let tagged = form["allOf"].get(0).unwrap_or(form);
+    let (name, first) = tagged["properties"].as_object()?.iter().next()?;
+    if let Some(tag) = first["const"].as_str().or(first["enum"][0].as_str()).filter(|_| first.get("type").is_none()) {
+        return Some(tag);
+    }
+    (form["maxProperties"] == 1).then_some(name)
+}
+
+fn object<'a>(schema: &'a Value, types: &'a BTreeMap<String, Value>) -> Shape<'a> {
+    let mut found = Object { members: Vec::new(), values: None, denies_unknown: false };
+    add_members(schema, types, None, false, &mut found, 0);
+    Shape::Object(found)
+}
+
+/// Adds the members of an object, or of a part of one that may be missing as a whole.
+fn add_members<'a>(
+    schema: &'a Value,
+    types: &'a BTreeMap<String, Value>,
+    definition: Option<&'a str>,
+    is_optional: bool,
+    found: &mut Object<'a>,
+    depth: usize,
+) {
+    let parts = || schema["allOf"].as_array().into_iter().flatten();
+    // A member with several names is a property for each of them. One of the names is required, or none.
+    let alternatives: Vec<Vec<&str>> = parts()
+        .filter_map(|part| {
+            Some(part["oneOf"].as_array()?.iter().filter_map(|form| form["required"][0].as_str()).collect())
+        })
+        .collect();
+    let requires =
+        |name: &str| schema["required"].as_array().is_some_and(|names| names.iter().any(|other| other == name));
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        // Other names follow the first.
+        if property["deprecated"] == true
+            && let Some(member) = found.members.last_mut()
+        {
+            member.names.push(name);
+            continue;
+        }
+        let is_alternative = alternatives.iter().any(|names| names.contains(&&**name));
+        let is_required = !is_optional && (requires(name) || is_alternative);
+        found.members.push(Member { names: vec![name], schema: property, is_required, definition });
+    }
+    match &schema["additionalProperties"] {
+        Value::Bool(false) => found.denies_unknown = true,
+        values @ Value::Object(_) => found.values = Some(values),
+        _ => {}
+    }
+    for part in parts().filter(|part| part.get("oneOf").is_none() && depth < 16) {
+        let (part, is_part_optional) = match part["anyOf"].as_array().map(Vec::as_slice) {
+            Some([content, Value::Object(nothing)]) if nothing.is_empty() => (content, true),
+            _ => (part, false),
+        };
+        let name = part["$ref"].as_str().and_then(|reference| reference.rsplit('/').next());
+        add_members(
+            resolved(part, types),
+            types,
+            name.or(definition),
+            is_optional || is_part_optional,
+            found,
+            depth + 1,
+        );
+    }
+}
+
+/// Returns the name of a type for a message.
+pub(super) fn type_name(schema: &Value) -> String {
+    if let Some(name) = schema["$ref"]
+        .as_str()
+        .and_then(|reference| reference.rsplit(['/', '.']).find(|part| *part != "In" && *part != "Out"))
+    {
+        return format!("`{name}`");
+    }
+    let names = |values: &Value| {
+        let values = values.as_array().into_iter().flatten().map(ToString::to_string);
+        values.collect::<Vec<_>>().join(" or ")
+    };
+    match &schema["type"] {
+        _ if schema.get("enum").is_some() => names(&schema["enum"]),
+        _ if schema.get("const").is_some() => schema["const"].to_string(),
+        Value::String(name) => name.clone(),
+        Value::Array(types) => types.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or "),
+        _ if schema["anyOf"].is_array() => {
+            let forms = schema["anyOf"].as_array().into_iter().flatten().map(type_name);
+            forms.collect::<Vec<_>>().join(" or ")
+        }
+        _ if schema.get("allOf").is_some() => "object".to_owned(),
+        _ => "any JSON".to_owned(),
+    }
+}
