@@ -36,7 +36,7 @@ fn help_shows_every_option_with_its_default_and_every_command() {
         assert!(text.contains(&format!("--{key}")), "{key}");
         assert!(text.contains(default), "{key}: {default}");
     }
-    for command in ["methods", "new", "openapi", "init", "check", "serve", "account", "import"] {
+    for command in ["methods", "new", "openapi", "client", "contract", "init", "check", "serve", "account", "import"] {
         assert!(text.contains(command), "{command}");
         assert!(run(directory().path(), &[command, "--help"]).status.success());
     }
@@ -121,13 +121,85 @@ fn openapi_prints_the_document_of_the_application_that_the_folder_is_in() {
         .unwrap();
     let document = run(path, &["openapi"]);
     assert!(document.status.success());
-    let expected =
-        "server: a/parameters is any JSON in the document: `x::Y` is of another package, or made by a macro\n";
+    let expected = "server: a/parameters is any JSON: `x::Y` is of another package, or made by a macro\n";
     assert_eq!(stderr(&document), expected);
     std::fs::write(path.join("methods/b.rs"), "").unwrap();
     let refused = run(path, &["openapi"]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(stderr(&refused).contains("methods/b.rs: the function `invoke` is missing"), "{}", stderr(&refused));
+}
+
+#[test]
+fn client_writes_its_own_files_and_no_others() {
+    let (directory, methods) = (directory(), root().join("methods"));
+    let path = directory.path();
+    for (language, files) in [("typescript", &["api.ts", "runtime.ts"][..]), ("python", &["api.py"])] {
+        let target = path.join("new/folder").join(language);
+        let arguments = ["client", language, target.to_str().unwrap()];
+        let written = run(&methods, &arguments);
+        assert!(written.status.success(), "{}", stderr(&written));
+        assert!(stdout(&written).starts_with("wrote ") && stdout(&written).contains(files[0]), "{}", stdout(&written));
+        for file in files {
+            let text = std::fs::read_to_string(target.join(file)).unwrap();
+            std::fs::write(target.join(file), format!("{text}\n// an earlier version\n")).unwrap();
+            assert!(run(&methods, &arguments).status.success());
+            assert_eq!(std::fs::read_to_string(target.join(file)).unwrap(), text);
+            std::fs::write(target.join(file), "mine").unwrap();
+            let refused = run(&methods, &arguments);
+            assert_eq!(refused.status.code(), Some(2));
+            assert!(
+                stderr(&refused).contains("exists and is no generated client; choose another folder"),
+                "{}",
+                stderr(&refused)
+            );
+            std::fs::write(target.join(file), text).unwrap();
+        }
+    }
+    std::fs::write(path.join("file"), "").unwrap();
+    let refused = run(&methods, &["client", "python", path.join("file").to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).starts_with("server: cannot write "), "{}", stderr(&refused));
+}
+
+#[test]
+fn contract_names_the_changes_that_break_callers_until_they_are_accepted() {
+    let directory = directory();
+    let path = directory.path();
+    std::fs::create_dir(path.join("methods")).unwrap();
+    std::fs::write(path.join("Cargo.toml"), "").unwrap();
+    let save = |answer: &str| {
+        let text = format!(
+            "use method_sdk::prelude::*;\npub async fn invoke(_: &mut Handler, _: ()) -> Result<{answer}> {{}}\n"
+        );
+        std::fs::write(path.join("methods/a.rs"), text).unwrap();
+    };
+    save("u8");
+    let missing = run(path, &["contract", "check"]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(stderr(&missing).contains("there is no contract.json in"), "{}", stderr(&missing));
+    assert_eq!(stdout(&run(path, &["contract", "accept"])), "wrote contract.json, with 1 method\n");
+    assert_eq!(stdout(&run(path, &["contract", "check"])), "no change breaks the callers of 1 method\n");
+
+    // The files need not compile, but they must be Rust.
+    save("Option<u8>");
+    let refused = run(path, &["contract", "check"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let expected = "server: methods/a.rs:2: a: the answer may be null now\nserver: these changes break callers; undo them, or accept them with `server contract accept`\n";
+    assert_eq!(stderr(&refused), expected);
+    let accepted = stdout(&run(path, &["contract", "accept"]));
+    assert_eq!(
+        accepted,
+        "accepted: methods/a.rs:2: a: the answer may be null now\nwrote contract.json, with 1 method\n"
+    );
+    save("u8");
+    let hint = "no change breaks the callers of 1 method; `server contract accept` adds what is new\n";
+    assert_eq!(stdout(&run(path, &["contract", "check"])), hint);
+    save("<<");
+    assert!(stderr(&run(path, &["contract", "check"])).contains("methods/a.rs is not valid Rust"));
+    save("u8");
+    std::fs::write(path.join("contract.json"), "{").unwrap();
+    let invalid = run(path, &["contract", "check"]);
+    assert!(stderr(&invalid).starts_with("server: contract.json: EOF while parsing"), "{}", stderr(&invalid));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::{env, fs, process};
 
 use walkdir::WalkDir;
 
-use crate::contract::Contract;
+use crate::contract::{Contract, LOCK_FILE};
 use crate::package::Package;
 use crate::problem::Problem;
 use crate::reader::read;
@@ -19,6 +19,8 @@ use crate::write::{self, Development};
 /// With the application's feature `dev`, it prepares the build for development mode. Where methods can be loaded into a running server
 /// (Linux with glibc, unless `SIMPLEAPI_DEV=restart` is set), the table stays empty.
 ///
+/// If `contract.json` is beside the `Cargo.toml`, changes that break callers are warnings, or errors if `SIMPLEAPI_CONTRACT=deny` is set.
+///
 /// # Panics
 /// Panics if it is not called from a build script.
 pub fn generate() {
@@ -30,8 +32,15 @@ pub fn generate() {
             return Ok(write::source(&[], &[], &Contract::empty(package()), development.as_ref()));
         }
         watch(&methods);
-        let tree = read(&methods, package())
-            .map_err(|problems| problems.iter().map(Problem::to_string).collect::<Vec<_>>())?;
+        let texts = |problems: Vec<Problem>| problems.iter().map(Problem::to_string).collect::<Vec<_>>();
+        let tree = read(&methods, package()).map_err(texts)?;
+        let changes = changes_of_contract(&methods.with_file_name(LOCK_FILE), &tree.contract())?;
+        if !changes.is_empty() && env::var("SIMPLEAPI_CONTRACT").is_ok_and(|value| value == "deny") {
+            return Err(texts(changes));
+        }
+        for change in changes {
+            instruct_cargo("warning", &change.to_string());
+        }
         Ok(tree.source(development.as_ref()))
     });
     let written = source.and_then(|source| {
@@ -43,6 +52,16 @@ pub fn generate() {
         }
         process::exit(1);
     }
+}
+
+/// Returns the changes that break callers since the lock was written, if there is one.
+fn changes_of_contract(lock: &Path, contract: &Contract) -> Result<Vec<Problem>, Vec<String>> {
+    instruct_cargo("rerun-if-env-changed", "SIMPLEAPI_CONTRACT");
+    let Ok(text) = fs::read_to_string(lock) else { return Ok(Vec::new()) };
+    // Only a file that exists: otherwise Cargo would run the build script each time.
+    instruct_cargo("rerun-if-changed", LOCK_FILE);
+    let invalid = |error| vec![format!("{LOCK_FILE}: {error}; `server contract accept` writes it again")];
+    contract.breaking_changes(&text).map_err(invalid)
 }
 
 fn package() -> Package {

@@ -93,12 +93,18 @@ impl LiveMethods {
 
     /// Returns what the methods take and return, as their files declare it; `None` until they have been read.
     pub(crate) fn contract(&self) -> Option<Arc<Contract>> {
-        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        let Sources { tree, contract } = &mut *sources;
-        if let (Some(tree), None) = (&tree, &contract) {
-            *contract = Some(Arc::new(tree.contract()));
+        let lock = || self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let tree = match &*lock() {
+            Sources { contract: Some(contract), .. } => return Some(contract.clone()),
+            Sources { tree, .. } => tree.clone()?,
+        };
+        // Without the lock, which a reload may be waiting for.
+        let contract = Arc::new(tree.contract());
+        let mut sources = lock();
+        if sources.tree.as_ref().is_some_and(|current| Arc::ptr_eq(current, &tree)) {
+            sources.contract = Some(contract.clone());
         }
-        contract.clone()
+        Some(contract)
     }
 
     /// Returns a receiver of every update.

@@ -4,12 +4,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use method_build::Contract;
 use method_build::client::{ClientFile, python, typescript};
-use method_sdk::Methods;
 use thiserror::Error;
 
-use super::contract;
-use super::error::CommandError;
+use super::output::counted_methods;
 use crate::config::Client;
 
 /// The reason why a client cannot be written.
@@ -22,24 +21,17 @@ pub(crate) enum ClientError {
 }
 
 /// Writes the client of an application into a folder, which is relative to the current `directory`, and returns the message of success.
-/// Types that are any JSON in it are listed by `warn`.
-pub(super) fn client(
-    methods: &Methods,
-    directory: &Path,
-    client: &Client,
-    warn: impl FnMut(&str),
-) -> Result<String, CommandError> {
-    let contract = contract::read(methods, &contract::folder(methods, directory)?, warn)?;
+pub(super) fn client(contract: &Contract, directory: &Path, client: &Client) -> Result<String, ClientError> {
     let (files, target) = match client {
-        Client::Typescript { directory } => (typescript(&contract), directory),
-        Client::Python { directory } => (python(&contract), directory),
+        Client::Typescript { directory } => (typescript(contract), directory),
+        Client::Python { directory } => (python(contract), directory),
     };
     let folder = directory.join(target);
     for file in &files {
         write(&folder.join(file.name), file)?;
     }
     let names: Vec<String> = files.iter().map(|file| target.join(file.name).display().to_string()).collect();
-    Ok(format!("wrote {}, with {} methods", names.join(" and "), contract.methods.len()))
+    Ok(format!("wrote {}, with {}", names.join(" and "), counted_methods(contract.methods.len())))
 }
 
 /// Writes a file, unless it exists and no earlier version of this command has written it.

@@ -9,6 +9,7 @@ use super::account::AccountError;
 use super::client::ClientError;
 use super::import::{ImportError, SourceError};
 use super::init::InitError;
+use super::lock::LockError;
 use super::new::NewMethodError;
 use super::output::{exit_failure, exit_usage};
 use crate::config::{ConfigError, NoApplication};
@@ -26,6 +27,8 @@ pub(crate) enum CommandError {
     Init(#[from] InitError),
     #[error(transparent)]
     Client(#[from] ClientError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
     #[cfg(not(feature = "dev"))]
     #[error(
         "this build does not include development mode; run `cargo dev`, or build with the feature `dev`: `cargo run --features dev -- dev`"
@@ -64,9 +67,12 @@ impl CommandError {
             | Self::Import(ImportError::Source(SourceError::Missing)) => exit_usage(&message),
             #[cfg(not(feature = "dev"))]
             Self::NoDevelopmentMode => exit_usage(&message),
-            Self::Methods(_) | Self::Start(_) | Self::Runtime(_) | Self::Account(_) | Self::Import(_) => {
-                exit_failure(&message)
-            }
+            Self::Methods(_)
+            | Self::Lock(_)
+            | Self::Start(_)
+            | Self::Runtime(_)
+            | Self::Account(_)
+            | Self::Import(_) => exit_failure(&message),
         }
     }
 }

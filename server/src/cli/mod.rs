@@ -2,7 +2,7 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `serve.rs`, `methods.rs`, `new.rs`, `openapi.rs`, `client.rs`, `init.rs`, `check.rs`, `account.rs`, `import.rs` | the commands |
+//! | `serve.rs`, `methods.rs`, `new.rs`, `openapi.rs`, `client.rs`, `lock.rs`, `init.rs`, `check.rs`, `account.rs`, `import.rs` | the commands |
 //! | `error.rs` | their errors, and the exit status of each |
 //! | `formatting.rs` | whether the files of methods are formatted |
 //! | `contract.rs` | the contract of an application, read from its files |
@@ -18,6 +18,7 @@ mod error;
 pub(crate) mod formatting;
 mod import;
 mod init;
+mod lock;
 mod methods;
 mod new;
 mod openapi;
@@ -68,8 +69,20 @@ fn run(cli: Cli, methods: Methods, directory: &Path) -> Result<ExitCode, Command
         Command::Serve => serve::serve(methods, config?)?,
         Command::Methods => print(&methods::list(&methods::rows(methods)?)),
         Command::New { name } => print(&new::create(directory, &name)?),
-        Command::Openapi => print(&openapi::openapi(&methods, directory, warn)?),
-        Command::Client(client) => print(&client::client(&methods, directory, &client, warn)?),
+        Command::Openapi => {
+            let folder = contract::folder(&methods, directory)?;
+            print(&openapi::openapi(&contract::read(&methods, &folder, warn)?))
+        }
+        Command::Client(client) => {
+            let folder = contract::folder(&methods, directory)?;
+            print(&client::client(&contract::read(&methods, &folder, warn)?, directory, &client)?)
+        }
+        Command::Contract(command) => {
+            let folder = contract::folder(&methods, directory)?;
+            // The types that are any JSON are listed by the other commands.
+            let contract = contract::read(&methods, &folder, |_| {})?;
+            print(&lock::lock(&contract, &folder, command)?)
+        }
         Command::Init { directory: new, git } => print(&init::init(directory, &new, git.as_deref())?),
         Command::Check => print(&check::check(methods, config?, &config_file, directory)?),
         Command::Account(command) => {

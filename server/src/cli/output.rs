@@ -58,3 +58,8 @@ pub(crate) fn exit_at_second_signal(log: &LogWriter) {
     log.close();
     process::exit(1);
 }
+
+/// Returns a number of methods in words, such as `2 methods`.
+pub(super) fn counted_methods(count: usize) -> String {
+    if count == 1 { "1 method".to_owned() } else { format!("{count} methods") }
+}

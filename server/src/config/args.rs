@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Openapi,
     /// Writes a client of the methods, read from their files: types and a function for each, which sign, verify and keep the session
     Client(Client),
+    /// Compares the methods with contract.json, the lock of what callers rely on
+    Contract(Contract),
     /// Writes an application of your own, which depends on the packages that this program was built from
     Init {
         /// New folder, whose name is that of the application's package
@@ -87,6 +89,15 @@ pub(crate) struct Dev {
     /// Looks for changes three times a second, for folders whose changes the system does not report, such as network drives
     #[structopt(long = "dev_poll")]
     pub(crate) dev_poll: bool,
+}
+
+/// The command for the lock of the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, StructOpt)]
+pub(crate) enum Contract {
+    /// Lists the changes that break callers since the lock was written; fails if there are any
+    Check,
+    /// Writes the lock, with all changes
+    Accept,
 }
 
 /// The command for clients.

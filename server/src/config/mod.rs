@@ -28,7 +28,7 @@ use thiserror::Error;
 
 #[cfg(feature = "dev")]
 pub(crate) use args::Dev;
-pub(crate) use args::{Account, Client, Command, EarlyExit};
+pub(crate) use args::{Account, Client, Command, Contract, EarlyExit};
 #[cfg(feature = "sqlite")]
 pub(crate) use file::is_readable_by_others;
 pub(crate) use file::{NoApplication, application_folder, read_value, without_byte_order_mark};

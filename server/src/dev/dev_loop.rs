@@ -7,6 +7,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use method_build::LOCK_FILE;
 use tokio::sync::oneshot;
 
 use super::build::application::Application;
@@ -15,6 +16,7 @@ use super::restart;
 use super::sdk::FileStamp;
 use super::terminal::DevTerminal;
 use super::watch::{Changes, Watch};
+use crate::call::live_methods::LiveMethods;
 use crate::cli::formatting;
 use crate::config::Dev;
 
@@ -30,6 +32,8 @@ pub(super) struct DevLoop {
     terminal: DevTerminal,
     /// Asks for a report of the files that are not formatted.
     formatting: Option<Sender<()>>,
+    /// Asks for a report of the changes that break callers.
+    contract: Option<Sender<()>>,
     started: Instant,
     /// All methods have been built once.
     is_ready: bool,
@@ -60,6 +64,7 @@ impl DevLoop {
             watch,
             terminal,
             formatting: None,
+            contract: None,
             started,
             is_ready: false,
             restarts_automatically: options.dev_restart,
@@ -121,12 +126,14 @@ impl DevLoop {
             }
         };
         watch.watch_includes(&report.includes);
-        if let Some(formatting) = &self.formatting {
-            // Fails if the thread has panicked: then there are no more reports.
-            let _ = formatting.send(());
-        }
         if self.is_ready {
             terminal.reloaded(&report, since.elapsed());
+        }
+        for reports in [&self.formatting, &self.contract].into_iter().flatten() {
+            // Fails if the thread has panicked: then there are no more reports.
+            let _ = reports.send(());
+        }
+        if self.is_ready {
             return later;
         }
         self.is_ready = report.is_complete;
@@ -144,6 +151,10 @@ impl DevLoop {
             Some(reloader) => reloader.compiler().flags(),
             None => self.application.flags().map(Arc::new),
         };
+        if let Some(reloader) = &self.reloader {
+            let (lock, terminal) = (self.application.directory.join(LOCK_FILE), self.terminal.clone());
+            self.contract = Some(report_contract(lock, reloader.live().clone(), terminal));
+        }
         let mut configuration = self.application.cargo_configuration();
         let packages = match flags {
             Ok(flags) => {
@@ -191,6 +202,29 @@ impl DevLoop {
     fn relative(&self, file: &Path) -> String {
         file.strip_prefix(&self.application.directory).unwrap_or(file).display().to_string()
     }
+}
+
+/// Starts a thread that reports the changes that break callers, now and after each message, once for the same changes.
+fn report_contract(lock: PathBuf, live: Arc<LiveMethods>, terminal: DevTerminal) -> Sender<()> {
+    let (sender, reloads) = channel();
+    thread::spawn(move || {
+        let mut last = String::new();
+        loop {
+            // Without a lock there is nothing to compare with. `server contract check` has the error of one that cannot be read.
+            let old = std::fs::read_to_string(&lock).ok();
+            let changes = old.and_then(|old| live.contract()?.breaking_changes(&old).ok()).unwrap_or_default();
+            let text = changes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+            if !text.is_empty() && text != last {
+                terminal.note(&format!("{text}\nthis breaks callers; `server contract accept` accepts it"));
+            }
+            last = text;
+            if reloads.recv().is_err() {
+                return;
+            }
+            while reloads.try_recv().is_ok() {} // one report for all of them
+        }
+    });
+    sender
 }
 
 /// Starts a thread that reports the method files that are not formatted, now and after each message, once for the same files. It checks

@@ -75,6 +75,10 @@ impl Reloader {
         &self.compiler
     }
 
+    pub(super) fn live(&self) -> &Arc<LiveMethods> {
+        &self.live
+    }
+
     /// Returns the methods that are loaded, sorted by name.
     pub(super) fn methods(&self) -> Vec<&'static Method> {
         self.live.states().loaded()

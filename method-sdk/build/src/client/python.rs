@@ -98,7 +98,7 @@ impl Writer<'_> {
         }
         for member in &members {
             let description = member.schema["description"].as_str().unwrap_or_default();
-            let _ = write!(out, "{}    {}: {}\n", comment(description, "    "), member.name, item(member));
+            let _ = writeln!(out, "{}    {}: {}", comment(description, "    "), member.name, item(member));
         }
         if members.is_empty() && description.is_empty() {
             out += "    pass\n";

@@ -54,6 +54,8 @@ impl Direction {
 /// The types and imports that a file declares, and its `invoke`.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Declarations {
+    /// The file is valid Rust.
+    pub(crate) is_rust: bool,
     pub(crate) types: Vec<Declaration>,
     pub(crate) imports: Vec<Import>,
     pub(crate) invoke: Option<Signature>,
@@ -170,7 +172,7 @@ pub(crate) struct Signature {
 /// Reads the declarations of a file that is built with these features.
 pub(crate) fn read(mut file: syn::File, features: &BTreeSet<String>) -> Declarations {
     conditions::apply(&mut file, features);
-    let mut declarations = Declarations::default();
+    let mut declarations = Declarations { is_rust: true, ..Declarations::default() };
     read_items(&file.items, &[], &mut declarations);
     declarations.invoke = file.items.iter().find_map(|item| match item {
         Item::Fn(function) if function.sig.ident == "invoke" => signature(function),

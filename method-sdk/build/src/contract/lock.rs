@@ -23,14 +23,15 @@ impl Contract {
         format!("{:#}\n", json!({ "methods": methods, "types": types }))
     }
 
-    /// Returns the changes since a lock that break callers, each with its place, sorted by file and line.
+    /// Returns the changes since a lock that break callers, each with its place, sorted by file and line; none while a file is
+    /// [unreadable](Contract::unreadable).
     ///
     /// # Errors
     /// Returns an error if the text is not that of a lock.
     pub fn breaking_changes(&self, lock: &str) -> serde_json::Result<Vec<Problem>> {
         let old: Lock = serde_json::from_str(lock)?;
         let mut comparison = Comparison { old: &old.types, new: self, changes: BTreeSet::new() };
-        for (name, old) in &old.methods {
+        for (name, old) in old.methods.iter().filter(|_| self.unreadable.is_empty()) {
             comparison.compare_method(name, old);
         }
         Ok(comparison.changes.into_iter().collect())
@@ -110,7 +111,7 @@ impl<'a> Comparison<'a> {
     fn compare_method(&mut self, name: &'a str, old: &'a Value) {
         let Some(method) = self.new.method(name) else {
             let file = PathBuf::from(format!("methods/{}.rs", name.replace('.', "/")));
-            self.changes.insert(Problem { file, line: None, message: format!("{name}: the method has gone") });
+            self.changes.insert(Problem { file, line: None, message: format!("{name}: the method no longer exists") });
             return;
         };
         let was = |flag: &str| old[flag] == true;
@@ -172,17 +173,16 @@ impl<'a> Comparison<'a> {
     }
 
     fn compare(&mut self, mut position: Position<'a>, old: &'a Value, new: &'a Value) {
-        let (old, old_name) = resolve(old, self.old);
-        let (new, new_name) = resolve(new, &self.new.types);
-        if let Some(name) = &new_name {
+        let (old_shape, new_shape) = (shape(old, self.old), shape(new, &self.new.types));
+        let (old, new) = (old_shape.schema, new_shape.schema);
+        if let Some(name) = new_shape.definition {
             position.definition = base(name).to_owned();
         }
-        if let (Some(old), Some(new)) = (old_name, new_name)
-            && !position.followed.insert((old, new))
+        if let (Some(old), Some(new)) = (old_shape.definition, new_shape.definition)
+            && !position.followed.insert((old.to_owned(), new.to_owned()))
         {
             return;
         }
-        let (old_shape, new_shape) = (shape(old, self.old), shape(new, &self.new.types));
         // The side that must fit into the other.
         let (narrow, wide) = match position.side {
             Side::Parameters => (&old_shape, &new_shape),
@@ -303,7 +303,7 @@ impl<'a> Comparison<'a> {
             let Some(new_member) = find(new, old_member).map(|index| &new[index]) else {
                 let text = match position.side {
                     Side::Parameters => "is not read any more",
-                    Side::Answer => "has gone",
+                    Side::Answer => "no longer exists",
                 };
                 self.report(&position.within(name), text);
                 continue;
@@ -387,15 +387,4 @@ impl Position<'_> {
         let path = if self.path.is_empty() { segment.to_owned() } else { format!("{}.{segment}", self.path) };
         Position { path, ..self.clone() }
     }
-}
-
-/// Follows references, and returns the name of the last.
-fn resolve<'a>(mut schema: &'a Value, types: &'a BTreeMap<String, Value>) -> (&'a Value, Option<String>) {
-    let mut last = None;
-    for _ in 0..16 {
-        let Some(name) = schema["$ref"].as_str().and_then(|reference| reference.rsplit('/').next()) else { break };
-        last = Some(name.to_owned());
-        schema = types.get(name).unwrap_or(&Value::Null);
-    }
-    (schema, last)
 }

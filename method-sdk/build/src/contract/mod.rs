@@ -51,6 +51,9 @@ pub struct Contract {
     /// The types that are any JSON here, because more cannot be known.
     #[serde(skip)]
     pub unknown: Vec<UnknownType>,
+    /// The files that are not valid Rust. Types that they declare are unknown.
+    #[serde(skip)]
+    pub unreadable: Vec<PathBuf>,
     /// The places of types, by their names without `.In` and `.Out`, and of their members, such as `shop.list.Params/after`; of each method,
     /// such as `shop.list`, that of `invoke`, and of its constants, such as `shop.list/AUTHENTICATED`.
     #[serde(skip)]
@@ -105,7 +108,14 @@ pub struct ServerError {
 impl Contract {
     /// Creates the contract of an application without methods.
     pub(crate) fn empty(package: Package) -> Self {
-        Contract { package, methods: Vec::new(), types: BTreeMap::new(), unknown: Vec::new(), places: BTreeMap::new() }
+        Contract {
+            package,
+            methods: Vec::new(),
+            types: BTreeMap::new(),
+            unknown: Vec::new(),
+            unreadable: Vec::new(),
+            places: BTreeMap::new(),
+        }
     }
 
     /// Reads a contract that [`to_json`](Self::to_json) has written.
@@ -192,5 +202,5 @@ pub(crate) fn contract<'a>(
         method.parameters = Schemas::renamed(&method.parameters, &types);
         method.answer = Schemas::renamed(&method.answer, &types);
     }
-    Contract { package: package.clone(), methods: contracts, types, unknown, places }
+    Contract { package: package.clone(), methods: contracts, types, unknown, unreadable: names.unreadable(), places }
 }

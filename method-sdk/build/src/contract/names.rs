@@ -1,7 +1,7 @@
 //! The type that a name means: in its own module, by an import, or outside the tree.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::declarations::{Declaration, Declarations, Import, Kind, TypeRef};
 
@@ -73,6 +73,12 @@ impl<'a> Names<'a> {
             }
         }
         names
+    }
+
+    /// Returns the files that are not valid Rust.
+    pub(crate) fn unreadable(&self) -> Vec<PathBuf> {
+        let files = self.files.iter().filter(|(_, declarations)| !declarations.is_rust);
+        files.map(|(module, _)| self.paths[module].to_owned()).collect()
     }
 
     /// Returns the file that a module is in, and what it declares.

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// A schema, and whether it accepts `null` beside the rest.
+/// The values that a schema accepts, without references and without `null` beside the rest.
 pub(super) struct NullableShape<'a> {
+    pub(super) schema: &'a Value,
+    /// The definition that the schema is that of.
+    pub(super) definition: Option<&'a str>,
     pub(super) shape: Shape<'a>,
     pub(super) is_nullable: bool,
 }
 
-/// What a schema accepts.
+/// A set of values.
 pub(super) enum Shape<'a> {
     Any,
     Null,
@@ -48,27 +51,36 @@ pub(super) struct Member<'a> {
     pub(super) definition: Option<&'a str>,
 }
 
+/// The most references that are followed, and the deepest nesting of flattened objects.
+const MAX_STEPS: usize = 16;
+
 /// A schema that accepts everything.
 static ANY: Value = Value::Null;
 
-/// Returns what a schema without a reference accepts.
-pub(super) fn shape<'a>(schema: &'a Value, types: &'a BTreeMap<String, Value>) -> NullableShape<'a> {
-    if let Some(forms) = schema["anyOf"].as_array() {
+/// Returns the values that a schema accepts.
+pub(super) fn shape<'a>(mut schema: &'a Value, types: &'a BTreeMap<String, Value>) -> NullableShape<'a> {
+    let (mut definition, mut is_nullable) = (None, false);
+    for _ in 0..MAX_STEPS {
+        let forms = schema["anyOf"].as_array().map(Vec::as_slice).unwrap_or_default();
         let others: Vec<&Value> = forms.iter().filter(|form| form["type"] != "null").collect();
-        let is_nullable = others.len() < forms.len();
-        if let [form] = others[..] {
-            let inner = shape(resolved(form, types), types);
-            return NullableShape { is_nullable: is_nullable || inner.is_nullable, ..inner };
+        if let Some(name) = reference(schema) {
+            (schema, definition) = (types.get(name).unwrap_or(&ANY), Some(name));
+        } else if let ([form], true) = (&others[..], others.len() < forms.len()) {
+            (schema, is_nullable) = (form, true);
+        } else if !forms.is_empty() {
+            is_nullable |= others.len() < forms.len();
+            let forms = others.into_iter().map(|form| (key(form), form)).collect();
+            return NullableShape { schema, definition, shape: Shape::Forms(forms), is_nullable };
+        } else {
+            break;
         }
-        let forms = others.into_iter().map(|form| (key(form), form)).collect();
-        return NullableShape { shape: Shape::Forms(forms), is_nullable };
     }
     let names: Vec<&str> = match &schema["type"] {
         Value::String(name) => vec![name],
         Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
         _ => Vec::new(),
     };
-    let is_nullable = names.contains(&"null");
+    is_nullable |= names.contains(&"null");
     let others: Vec<&str> = names.iter().copied().filter(|name| *name != "null").collect();
     let strings = schema["enum"].as_array().into_iter().flatten().chain(schema.get("const"));
     let strings: Vec<&str> = strings.filter_map(Value::as_str).collect();
@@ -89,16 +101,16 @@ pub(super) fn shape<'a>(schema: &'a Value, types: &'a BTreeMap<String, Value>) -
         },
         _ => Shape::Any,
     };
-    NullableShape { shape: found, is_nullable }
+    NullableShape { schema, definition, shape: found, is_nullable }
 }
 
 fn limit(limit: &Value, otherwise: i128) -> i128 {
     limit.as_i64().map(i128::from).or(limit.as_u64().map(i128::from)).unwrap_or(otherwise)
 }
 
-fn resolved<'a>(schema: &'a Value, types: &'a BTreeMap<String, Value>) -> &'a Value {
-    let name = schema["$ref"].as_str().and_then(|reference| reference.rsplit('/').next());
-    name.and_then(|name| types.get(name)).unwrap_or(schema)
+/// Returns the name of the definition that a schema refers to.
+fn reference(schema: &Value) -> Option<&str> {
+    schema["$ref"].as_str()?.rsplit('/').next()
 }
 
 /// Returns the name that tells a form from others: the value of its tag, or that of its only member.
@@ -152,20 +164,14 @@ fn add_members<'a>(
         values @ Value::Object(_) => found.values = Some(values),
         _ => {}
     }
-    for part in parts().filter(|part| part.get("oneOf").is_none() && depth < 16) {
+    for part in parts().filter(|part| part.get("oneOf").is_none() && depth < MAX_STEPS) {
         let (part, is_part_optional) = match part["anyOf"].as_array().map(Vec::as_slice) {
             Some([content, Value::Object(nothing)]) if nothing.is_empty() => (content, true),
             _ => (part, false),
         };
-        let name = part["$ref"].as_str().and_then(|reference| reference.rsplit('/').next());
-        add_members(
-            resolved(part, types),
-            types,
-            name.or(definition),
-            is_optional || is_part_optional,
-            found,
-            depth + 1,
-        );
+        let name = reference(part);
+        let part = name.and_then(|name| types.get(name)).unwrap_or(part);
+        add_members(part, types, name.or(definition), is_optional || is_part_optional, found, depth + 1);
     }
 }
 

@@ -16,13 +16,17 @@ fn build_script() {
 }
 
 fn run(folder: &Path) -> Output {
-    Command::new(std::env::current_exe().unwrap())
+    command(folder).output().unwrap()
+}
+
+fn command(folder: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
         .args(["--ignored", "--exact", "--nocapture", "build_script::build_script"])
         .env("CARGO_MANIFEST_DIR", folder)
         .env("OUT_DIR", folder)
-        .envs([("CARGO_PKG_NAME", "shop"), ("CARGO_PKG_VERSION", "1.2.3"), ("CARGO_CFG_FEATURE", "default,sqlite")])
-        .output()
-        .unwrap()
+        .envs([("CARGO_PKG_NAME", "shop"), ("CARGO_PKG_VERSION", "1.2.3"), ("CARGO_CFG_FEATURE", "default,sqlite")]);
+    command
 }
 
 fn instructions(output: &Output, instruction: &str) -> Vec<String> {
@@ -44,6 +48,28 @@ fn it_writes_the_source_and_watches_every_folder_and_file() {
     watched.sort();
     let expected = ["", "/account", "/account/login.rs", "/greet.rs", "/pages", "/pages/x.html"];
     assert_eq!(watched, expected.map(|path| format!("{}/methods{path}", folder.path().display())));
+}
+
+#[test]
+fn a_change_that_breaks_callers_is_a_warning_or_an_error() {
+    let folder = folder(&[("greet.rs", ASYNC)]);
+    let contract = method_build::read(&folder.path().join("methods"), Package::default()).unwrap().contract();
+    fs::write(folder.path().join("contract.json"), contract.lock()).unwrap();
+    let output = run(folder.path());
+    assert!(instructions(&output, "cargo::warning=").is_empty(), "{output:?}");
+    assert!(instructions(&output, "cargo::rerun-if-changed=").contains(&"contract.json".to_owned()));
+
+    fs::rename(folder.path().join("methods/greet.rs"), folder.path().join("methods/hello.rs")).unwrap();
+    let output = run(folder.path());
+    assert!(output.status.success());
+    assert_eq!(instructions(&output, "cargo::warning="), ["methods/greet.rs: greet: the method no longer exists"]);
+    let denied = command(folder.path()).env("SIMPLEAPI_CONTRACT", "deny").output().unwrap();
+    assert_eq!(denied.status.code(), Some(1));
+    assert_eq!(instructions(&denied, "cargo::error="), ["methods/greet.rs: greet: the method no longer exists"]);
+
+    fs::write(folder.path().join("contract.json"), "{").unwrap();
+    let errors = instructions(&run(folder.path()), "cargo::error=");
+    assert!(errors[0].starts_with("contract.json: EOF while parsing"), "{errors:?}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod build_script;
 mod contract;
 mod contract_types;
 mod functions;
+mod lock;
 mod names;
 mod reader;
 mod source;
