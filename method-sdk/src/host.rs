@@ -7,6 +7,7 @@ pub use crate::call_state::{CallState, StreamingResponse};
 pub use crate::handler::{RESERVED_HEADERS, has_no_body};
 pub use crate::parameter_violations::{Violation, add_violations, find_violations};
 pub use crate::request::RequestInfo;
+pub use crate::transient::is_transient;
 #[cfg(feature = "sqlite")]
 pub use crate::transient::is_transient_sqlite_code;
 

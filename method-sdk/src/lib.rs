@@ -68,7 +68,7 @@ pub use call_state::{ClientDisconnected, ClosedCall};
 pub use database::{Database, DatabaseHandle, DatabaseMismatch};
 pub use error::{Code, Error, Result, code};
 pub use handler::Handler;
-pub use method::{Development, Invoke, Method, Methods, Registry};
+pub use method::{Development, Invoke, Method, Methods, Migration, Registry, Start};
 pub use rate::Rate;
 pub use request::Request;
 pub use session::{Session, SessionInfo, StateConflict};
@@ -78,8 +78,8 @@ pub mod prelude {
     #[cfg(feature = "mongodb")]
     pub use crate::mongodb;
     pub use crate::{
-        ClosedCall, Database, Error, Handler, Result, Session, SessionInfo, code, http, serde_json, sqlx, tokio,
-        tracing,
+        ClosedCall, Database, DatabaseHandle, Error, Handler, Result, Session, SessionInfo, code, http, serde_json,
+        sqlx, tokio, tracing,
     };
     pub use bytes::Bytes;
     pub use serde::{Deserialize, Serialize};

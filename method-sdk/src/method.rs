@@ -9,7 +9,7 @@ use foldhash::fast::FixedState;
 use crate::account_api::BoxFuture;
 use crate::call_state::HookFuture;
 use crate::parameters::RawParams;
-use crate::{ClosedCall, Handler, Rate, Result};
+use crate::{ClosedCall, DatabaseHandle, Handler, Rate, Result};
 
 /// The result of a call: the whole body of a successful response, or `None` if `invoke` returns `()` and no body is sent.
 pub type MethodResult = Result<Option<Bytes>>;
@@ -50,14 +50,34 @@ pub struct Methods {
     pub table: &'static [Method],
     /// The parameters and answers of the methods, as `method-build` writes them in JSON; empty if they are not known.
     pub contract: &'static str,
+    /// The migrations of the application's own tables, sorted by database and version.
+    pub migrations: &'static [Migration],
+    /// The function to run before the server is ready.
+    pub start: Option<Start>,
     /// The settings of development mode, if the application is built for it.
     pub development: Option<Development>,
 }
 
 impl From<&'static [Method]> for Methods {
     fn from(table: &'static [Method]) -> Self {
-        Methods { table, contract: "", development: None }
+        Methods { table, contract: "", migrations: &[], start: None, development: None }
     }
+}
+
+/// The function `start` of an application.
+pub type Start = for<'a> fn(&'a DatabaseHandle) -> BoxFuture<'a, Result<()>>;
+
+/// A change to the application's own tables, which is applied to each database once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Migration {
+    /// The database, by its name for `--database`.
+    pub database: &'static str,
+    /// The number of the migration.
+    pub version: i64,
+    /// The file, such as `migrations/sqlite/0001_notes.sql`.
+    pub file: &'static str,
+    /// The SQL.
+    pub sql: &'static str,
 }
 
 /// An application as development mode needs to know it.

@@ -5,7 +5,7 @@ use std::iter::successors;
 
 /// Returns `true` if the error, or one of its sources, is a database error after which the same call may succeed later. The client then
 /// receives error 1016 (Service unavailable) instead of 1000 (Server error).
-pub(crate) fn is_transient(error: &(dyn StdError + 'static)) -> bool {
+pub fn is_transient(error: &(dyn StdError + 'static)) -> bool {
     successors(Some(error), |error| (*error).source()).any(|error| {
         if let Some(error) = error.downcast_ref::<sqlx::Error>() {
             return sql(error);

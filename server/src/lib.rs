@@ -5,6 +5,7 @@
 //! | file | |
 //! |---|---|
 //! | `server.rs`, `state.rs` | a server, assembled and run; the state that its requests share |
+//! | `startup.rs` | migrations and the function `start` of the application, before the server is ready |
 //! | `transport/` | the accept loop, connections, their limits and the shutdown |
 //! | `transport/http/` | a request to a route, a body within its limits, a response to the client |
 //! | `call/` | one call: authenticate, find the method, authorize, invoke, encode, sign |
@@ -38,6 +39,7 @@ mod heap;
 mod log;
 mod runtime;
 mod server;
+mod startup;
 mod state;
 mod store;
 #[cfg(feature = "testing")]

@@ -14,9 +14,10 @@ use crate::account::password::Passwords;
 use crate::call::Dispatcher;
 use crate::call::in_flight::DetachedCalls;
 use crate::call::methods::{MethodTable, StaticMethods};
-use crate::config::Config;
+use crate::config::{Config, Database};
 use crate::heap;
 use crate::log::{AccessLog, EventAccessLog, Repeated};
+use crate::startup::Startup;
 use crate::state::AppState;
 use crate::store::{self, StoreError};
 use crate::transport;
@@ -54,6 +55,9 @@ pub enum StartError {
         "this is a build for development mode, which compiles methods while the server runs: use `cargo dev`, or build without the feature `dev`"
     )]
     Development,
+    /// A migration of the application, or its function `start`, failed.
+    #[error("{0}")]
+    Startup(String),
 }
 
 impl Server {
@@ -63,12 +67,14 @@ impl Server {
     /// Returns an error if the database cannot be opened, was created by a newer version or is not part of this build, or if the
     /// application was built for development mode.
     pub async fn new(methods: impl Into<Methods>, config: Config) -> Result<Self, StartError> {
-        let methods = static_table(methods.into())?;
-        Self::with_methods(methods, config, Passwords::params(), Arc::new(EventAccessLog)).await
+        let methods = methods.into();
+        let startup = Startup::new(&methods);
+        Self::with_methods(static_table(methods)?, startup, config, Passwords::params(), Arc::new(EventAccessLog)).await
     }
 
     pub(crate) async fn with_methods(
         methods: MethodTable,
+        startup: Startup,
         config: Config,
         password_params: argon2::Params,
         access_log: Arc<dyn AccessLog>,
@@ -76,9 +82,22 @@ impl Server {
         let passwords = Passwords::new(password_params).map_err(|error| StartError::Password(error.to_string()))?;
         let request_ids = RequestIds::new()?;
         let store = store::open(&config).await?;
+        match startup.run(store.connection()).await {
+            // A database server that is unreachable is no error here either.
+            Err(error) if error.is_transient() && config.database != Database::Sqlite => {
+                tracing::warn!("not ready: {error}");
+            }
+            result => result.map_err(|error| StartError::Startup(error.to_string()))?,
+        }
         let accounts = Arc::new(AccountService::new(store, passwords, &config));
-        let dispatcher =
-            Arc::new(Dispatcher::new(methods, accounts, config.request_timeout, config.request_rate, access_log));
+        let dispatcher = Arc::new(Dispatcher::new(
+            methods,
+            startup,
+            accounts,
+            config.request_timeout,
+            config.request_rate,
+            access_log,
+        ));
         let detached_calls = Arc::new(DetachedCalls::new(config.request_timeout));
         let memory = MemoryBudget::new(config.max_memory_in_flight, config.max_body);
         let unreadable_requests = Repeated::new(|requests, first_peer: IpAddr| {
@@ -113,6 +132,7 @@ impl Server {
             () = transport::run(listener, self.has_inherited_listener, self.state.clone(), shutdown) => {}
             () = delete_expired_sessions(&accounts) => {}
             () = heap::trim_periodically() => {}
+            () = start_up(&self.state) => {}
         }
         // A method that was aborted may still hold a database connection, so the wait is bounded.
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, accounts.store().close()).await;
@@ -131,6 +151,13 @@ impl Server {
     pub(crate) fn dispatcher(&self) -> &Arc<Dispatcher> {
         &self.state.dispatcher
     }
+}
+
+/// Takes the steps of the application that its start could not take, and waits forever.
+async fn start_up(state: &AppState) {
+    let Dispatcher { startup, accounts, .. } = &*state.dispatcher;
+    startup.run_until_done(accounts.store().connection()).await;
+    std::future::pending().await
 }
 
 /// Deletes expired sessions periodically, forever.

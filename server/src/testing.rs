@@ -32,6 +32,7 @@ use crate::call::{self, CallRequest, Endpoint, auth, codec};
 use crate::config::Config;
 use crate::log::NoAccessLog;
 use crate::server::static_table;
+use crate::startup::Startup;
 #[cfg(feature = "fuzzing")]
 use crate::state::AppState;
 
@@ -70,9 +71,10 @@ impl App {
         let directory = tempfile::tempdir().expect("a temporary directory can be created");
         let config = Config { sqlite_path: directory.path().join("test.db"), ..Config::default() };
         let params = argon2::Params::new(argon2::Params::MIN_M_COST, 1, 1, None).expect("these are argon2id's minima");
-        let methods = static_table(methods.into()).unwrap_or_else(|error| panic!("{error}"));
-        let server = Server::with_methods(methods, config, params, Arc::new(NoAccessLog)).await;
-        App { server: server.expect("a new SQLite file can be opened"), _directory: directory }
+        let methods = methods.into();
+        let table = static_table(methods).unwrap_or_else(|error| panic!("{error}"));
+        let server = Server::with_methods(table, Startup::new(&methods), config, params, Arc::new(NoAccessLog)).await;
+        App { server: server.unwrap_or_else(|error| panic!("{error}")), _directory: directory }
     }
 
     /// Calls a method without a session.

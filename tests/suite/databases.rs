@@ -202,6 +202,15 @@ impl Database {
 
     /// Starts an application with these methods on the database, in this process.
     pub(crate) fn server_of(self: &Arc<Self>, methods: Methods, configure: impl FnOnce(&mut Config)) -> Server {
+        let mut config = self.config();
+        configure(&mut config);
+        let mut server = Server::run(methods, config, self.directory.clone());
+        server.database = Some(self.clone());
+        server
+    }
+
+    /// The default configuration with this database.
+    pub(crate) fn config(&self) -> Config {
         let mut config = Config::default();
         let url = Some(Secret::from(self.url.clone()));
         match self.kind {
@@ -214,10 +223,7 @@ impl Database {
             #[cfg(feature = "sqlite")]
             Kind::Sqlite => config.sqlite_path = self.directory.path().join("simpleapi.db"),
         }
-        configure(&mut config);
-        let mut server = Server::run(methods, config, self.directory.clone());
-        server.database = Some(self.clone());
-        server
+        config
     }
 
     /// Starts this application on the database, as a process of its own.

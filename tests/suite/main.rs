@@ -26,6 +26,7 @@ mod limits;
 mod log;
 #[cfg(feature = "sqlite")]
 mod methods;
+mod migrations;
 mod multi_instance;
 mod process;
 mod reverse_proxy;

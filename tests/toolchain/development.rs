@@ -982,3 +982,48 @@ fn a_build_without_development_mode_contains_no_loader_and_links_no_shared_libra
         assert!(!tree.contains(package), "{package}");
     }
 }
+
+#[tokio::test]
+#[ignore = "builds applications, which takes minutes: run tests/run"]
+async fn saved_migrations_are_applied_and_changes_that_break_callers_are_named() {
+    let app = Scratch::new("migrating");
+    app.write("methods/a.rs", &TEXT_METHOD.replace("TEXT", "first"));
+    app.write("methods/_rows.rs", "pub const ROW: &str = \"INSERT INTO notes VALUES ('started')\";\n");
+    app.write(
+        "methods/_start.rs",
+        "use method_sdk::prelude::*;\npub async fn start(connection: &DatabaseHandle) -> Result<()> {
+            sqlx::query(super::_rows::ROW).execute(connection.db().sqlite()?).await?;
+            Ok(())
+        }\n",
+    );
+    app.write("migrations/sqlite/0001_notes.sql", "CREATE TABLE notes (text TEXT);\n");
+    let dev = Development::start(app, &[]);
+    dev.save(
+        "count.rs",
+        "use method_sdk::prelude::*;\npub async fn invoke(handler: &mut Handler, _: ()) -> Result<i64> {
+            Ok(sqlx::query_scalar(\"SELECT count(*) FROM notes\").fetch_one(handler.connection().db().sqlite()?).await?)
+        }\n",
+    );
+    dev.wait_for_result("count", 1).await;
+
+    dev.app.write("migrations/sqlite/0002_more.sql", "-- More.\nINSERT INTO notes VALUES ('a'), ('b');\n");
+    dev.server.wait_for_log("applied migrations/sqlite/0002_more.sql");
+    dev.wait_for_result("count", 3).await;
+    dev.app.write("migrations/sqlite/0003_wrong.sql", "-- Wrong.\nINSERT INTO nots VALUES ('c');\n");
+    dev.server.wait_for_log("error: migrations/sqlite/0003_wrong.sql:2: no such table: nots");
+    dev.app.write("migrations/sqlite/0003_wrong.sql", "INSERT INTO notes VALUES ('c');\n");
+    dev.server.wait_for_log("applied migrations/sqlite/0003_wrong.sql");
+    dev.app.write("migrations/sqlite/0003_wrong.sql", "INSERT INTO notes VALUES ('d');\n");
+    dev.server.wait_for_log("migrations/sqlite/0003_wrong.sql was changed after it was applied");
+    dev.wait_for_result("count", 4).await;
+
+    let accept =
+        Command::new(dev.app.binary()).args(["contract", "accept"]).current_dir(dev.app.directory.path()).output();
+    assert!(accept.unwrap().status.success());
+    dev.save(
+        "a.rs",
+        "use method_sdk::prelude::*;\npub async fn invoke(_: &mut Handler, _: ()) -> Result<u8> { Ok(7) }\n",
+    );
+    dev.wait_for_result("a", 7).await;
+    dev.server.wait_for_log("methods/a.rs:2: a: the answer was string, is integer\nthis breaks callers; `server contract accept` accepts it");
+}

@@ -6,6 +6,7 @@
 //! | block | |
 //! |---|---|
 //! | ```` ```rust methods/greet.rs ```` | this file of the application (also `src/main.rs`, `build.rs`, `tests/notes.rs`, ..) |
+//! | ```` ```sql migrations/sqlite/0001_notes.sql ```` | this file of the application |
 //! | ```` ```rust ```` with an `invoke` | a method in a file of its own |
 //! | ```` ```rust ```` otherwise | statements in an async function with `handler` in scope, which may use `?` |
 //! | ```` ```rust ignore ```` | is not compiled |
@@ -89,6 +90,10 @@ fn application(text: &str) -> Scratch {
         root().display()
     );
     app.write("Cargo.toml", &manifest.replace("[features]", &tests));
+    for block in blocks(text).iter().filter(|block| block.language == "sql") {
+        let file = block.marks.iter().find(|mark| mark.ends_with(".sql"));
+        app.write(file.unwrap_or_else(|| panic!("line {}: SQL without a file", block.line)), &block.text);
+    }
     for block in blocks(text).iter().filter(|block| block.language == "rust" && !block.has("ignore")) {
         let file = block.marks.iter().find(|mark| mark.ends_with(".rs"));
         let is_method = block.text.contains("fn invoke(");

@@ -6,9 +6,10 @@ use std::{env, fs, process};
 use walkdir::WalkDir;
 
 use crate::contract::{Contract, LOCK_FILE};
+use crate::migrations::{MIGRATIONS_FOLDER, Migration, read_migrations};
 use crate::package::Package;
 use crate::problem::Problem;
-use crate::reader::read;
+use crate::reader::{TreeReader, read};
 use crate::write::{self, Development};
 
 /// Writes `$OUT_DIR/methods.rs` from the folder `methods` beside the `Cargo.toml`.
@@ -27,12 +28,13 @@ pub fn generate() {
     let methods = PathBuf::from(cargo_variable("CARGO_MANIFEST_DIR")).join("methods");
     let target = PathBuf::from(cargo_variable("OUT_DIR")).join("methods.rs");
     let source = development().map_err(|error| vec![error]).and_then(|development| {
-        if development.as_ref().is_some_and(|development| development.reloads) {
+        let texts = |problems: Vec<Problem>| problems.iter().map(Problem::to_string).collect::<Vec<_>>();
+        let migrations = migrations(methods.parent().unwrap_or(&methods)).map_err(texts)?;
+        if let Some(development) = development.as_ref().filter(|development| development.reloads) {
             instruct_cargo("rerun-if-changed", "build.rs");
-            return Ok(write::source(&[], &[], &Contract::empty(package()), development.as_ref()));
+            return Ok(without_methods(&methods, &migrations, development));
         }
         watch(&methods);
-        let texts = |problems: Vec<Problem>| problems.iter().map(Problem::to_string).collect::<Vec<_>>();
         let tree = read(&methods, package()).map_err(texts)?;
         let changes = changes_of_contract(&methods.with_file_name(LOCK_FILE), &tree.contract())?;
         if !changes.is_empty() && env::var("SIMPLEAPI_CONTRACT").is_ok_and(|value| value == "deny") {
@@ -41,7 +43,7 @@ pub fn generate() {
         for change in changes {
             instruct_cargo("warning", &change.to_string());
         }
-        Ok(tree.source(development.as_ref()))
+        Ok(tree.source(&migrations, development.as_ref()))
     });
     let written = source.and_then(|source| {
         fs::write(&target, source).map_err(|error| vec![format!("cannot write {}: {error}", target.display())])
@@ -52,6 +54,24 @@ pub fn generate() {
         }
         process::exit(1);
     }
+}
+
+/// Returns the source of a program that loads its methods. Only the function `start` is part of it, and the errors of its file are rustc's.
+fn without_methods(methods: &Path, migrations: &[Migration], development: &Development) -> String {
+    let start = methods.join("_start.rs");
+    if !start.is_file() {
+        return write::source(&[], &[], &Contract::empty(package()), migrations, Some(development));
+    }
+    instruct_cargo("rerun-if-changed", &start.to_string_lossy());
+    TreeReader::new(methods, package()).read().source_without_methods(migrations, development)
+}
+
+/// Reads the migrations, and has Cargo watch their folder, if there is one.
+fn migrations(package: &Path) -> Result<Vec<Migration>, Vec<Problem>> {
+    if package.join(MIGRATIONS_FOLDER).is_dir() {
+        watch(&package.join(MIGRATIONS_FOLDER));
+    }
+    read_migrations(package)
 }
 
 /// Returns the changes that break callers since the lock was written, if there is one.

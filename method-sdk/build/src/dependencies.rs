@@ -67,7 +67,12 @@ impl<'a> ModuleGraph<'a> {
 
     /// Returns everything that `method` needs.
     pub(crate) fn closure(&self, method: &Method) -> DependencyClosure {
-        let mut pending: Vec<usize> = self.index.get(&method.segments[..]).into_iter().flatten().copied().collect();
+        self.closure_of(&method.segments)
+    }
+
+    /// Returns everything that the module at this path needs.
+    pub(crate) fn closure_of(&self, module: &[String]) -> DependencyClosure {
+        let mut pending: Vec<usize> = self.index.get(module).into_iter().flatten().copied().collect();
         let mut closure = DependencyClosure { modules: BTreeSet::new(), includes: BTreeSet::new(), is_closed: true };
         while let Some(module) = pending.pop() {
             if !closure.modules.insert(module) {

@@ -11,6 +11,7 @@
 //! | `walk.rs`, `name.rs` | the files in the tree, and whether their names are valid |
 //! | `method.rs`, `function.rs`, `attributes.rs` | the contents of one file: its functions, its attributes, its `//!` text |
 //! | `tree.rs` | the methods of a tree |
+//! | `start.rs`, `migrations.rs` | what runs before a server is ready: the function `start`, and migrations |
 //! | `references.rs`, `dependencies.rs` | the other files that a method refers to |
 //! | `contract/` | what the methods take and return, as JSON Schema |
 //! | `client/` | clients in TypeScript and Python, generated from the contract |
@@ -27,12 +28,14 @@ mod contract;
 mod dependencies;
 mod function;
 mod method;
+mod migrations;
 mod name;
 mod package;
 mod problem;
 mod reader;
 mod references;
 mod source_file;
+mod start;
 mod tree;
 mod walk;
 mod write;
@@ -41,6 +44,7 @@ pub use build_script::generate;
 pub use contract::{Contract, LOCK_FILE, MethodContract, OwnError, Place, ServerError, SessionEffect, UnknownType};
 pub use dependencies::MethodSources;
 pub use method::Method;
+pub use migrations::{MIGRATIONS_FOLDER, Migration, read_migrations};
 pub use name::{NameError, check_name};
 pub use package::Package;
 pub use problem::Problem;

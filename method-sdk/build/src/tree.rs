@@ -7,9 +7,11 @@ use std::sync::Arc;
 use crate::contract::{self, Contract};
 use crate::dependencies::{MethodSources, ModuleGraph};
 use crate::method::Method;
+use crate::migrations::Migration;
 use crate::package::Package;
 use crate::problem::Problem;
 use crate::source_file::SourceFile;
+use crate::start;
 use crate::walk::Module;
 use crate::write::{self, Development};
 
@@ -40,6 +42,9 @@ impl Tree {
                 Err(errors) => problems.extend(errors.iter().cloned()),
             }
         }
+        for (module, file) in modules.iter().filter(|(module, _)| start::is_start(module)) {
+            problems.extend(start::check(module, file));
+        }
         // A problem may be that of a folder.
         let invalid: BTreeSet<&Path> = problems.iter().map(|problem| problem.file.as_path()).collect();
         let is_valid = |file: &Path| !invalid.iter().any(|path| file.starts_with(path));
@@ -50,9 +55,18 @@ impl Tree {
     }
 
     /// Returns the Rust source of the module tree and of `pub fn methods()`, for `include!` at the root of a crate.
-    pub fn source(&self, development: Option<&Development>) -> String {
+    pub fn source(&self, migrations: &[Migration], development: Option<&Development>) -> String {
         let (modules, methods): (Vec<_>, Vec<_>) = (self.modules.iter().collect(), self.methods.iter().collect());
-        write::source(&modules, &methods, &self.contract(), development)
+        write::source(&modules, &methods, &self.contract(), migrations, development)
+    }
+
+    /// Returns the Rust source of a program whose methods are loaded while it runs: the function `start` and the files that it needs.
+    pub(crate) fn source_without_methods(&self, migrations: &[Migration], development: &Development) -> String {
+        let graph = ModuleGraph::new(&self.modules, &self.files);
+        let start = self.modules.iter().find(|module| start::is_start(module));
+        let needed = start.map(|module| graph.closure_of(&module.segments).modules).unwrap_or_default();
+        let modules: Vec<&Module> = needed.into_iter().map(|index| &self.modules[index]).collect();
+        write::source(&modules, &[], &Contract::empty((*self.package).clone()), migrations, Some(development))
     }
 
     /// Returns the Rust source of a library with the methods `names`, the files they need, and the other files for which `includes_file`

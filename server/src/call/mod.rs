@@ -26,6 +26,7 @@ use self::methods::{MethodTable, ResolvedMethod, STALE};
 use self::rate::RateLimits;
 use crate::account::AccountService;
 use crate::log::{AccessLog, AccessLogEntry};
+use crate::startup::Startup;
 
 /// The largest body in which everything that does not fit is looked for, in bytes; in a larger one, the first is enough.
 const MAX_EXPLAINED_BYTES: usize = 64 * 1024;
@@ -33,6 +34,8 @@ const MAX_EXPLAINED_BYTES: usize = 64 * 1024;
 /// The parts of a server that a call uses.
 pub(crate) struct Dispatcher {
     pub(crate) methods: MethodTable,
+    /// Calls are refused until it is done.
+    pub(crate) startup: Startup,
     pub(crate) accounts: Arc<AccountService>,
     pub(crate) invoker: Invoker,
     pub(crate) rates: RateLimits,
@@ -44,13 +47,14 @@ impl Dispatcher {
     /// is no limit.
     pub(crate) fn new(
         methods: MethodTable,
+        startup: Startup,
         accounts: Arc<AccountService>,
         request_timeout: Option<Duration>,
         request_rate: Option<Rate>,
         access_log: Arc<dyn AccessLog>,
     ) -> Self {
         let (invoker, rates) = (Invoker::new(request_timeout), RateLimits::new(request_rate));
-        Dispatcher { methods, accounts, invoker, rates, access_log }
+        Dispatcher { methods, startup, accounts, invoker, rates, access_log }
     }
 }
 
@@ -132,6 +136,9 @@ async fn execute(
     session: Option<Box<Session>>,
     call_state: Arc<CallState>,
 ) -> CompletedCall {
+    if !dispatcher.startup.is_done() {
+        return CompletedCall::failed(None, session, Error::unavailable("the migrations have not been applied yet"));
+    }
     let CallRequest { endpoint, info, body } = request;
     let decode: Option<fn(&Bytes) -> Result<RawParams>> = match &endpoint {
         Endpoint::Rpc => Some(|body| Ok(codec::decode_envelope(body)?.params)),

@@ -2,7 +2,7 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `serve.rs`, `methods.rs`, `new.rs`, `openapi.rs`, `client.rs`, `lock.rs`, `init.rs`, `check.rs`, `account.rs`, `import.rs` | the commands |
+//! | `serve.rs`, `methods.rs`, `new.rs`, `openapi.rs`, `client.rs`, `lock.rs`, `init.rs`, `check.rs`, `migrate.rs`, `account.rs`, `import.rs` | the commands |
 //! | `error.rs` | their errors, and the exit status of each |
 //! | `formatting.rs` | whether the files of methods are formatted |
 //! | `contract.rs` | the contract of an application, read from its files |
@@ -20,6 +20,7 @@ mod import;
 mod init;
 mod lock;
 mod methods;
+mod migrate;
 mod new;
 mod openapi;
 pub(crate) mod output;
@@ -85,6 +86,9 @@ fn run(cli: Cli, methods: Methods, directory: &Path) -> Result<ExitCode, Command
         }
         Command::Init { directory: new, git } => print(&init::init(directory, &new, git.as_deref())?),
         Command::Check => print(&check::check(methods, config?, &config_file, directory)?),
+        Command::Migrate => {
+            print(&with_accounts(config?, async |accounts| migrate::migrate(accounts, &methods).await)?)
+        }
         Command::Account(command) => {
             print(&with_accounts(config?, async |accounts| account::account(accounts, &command).await)?)
         }

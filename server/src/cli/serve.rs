@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::log::{AccessLog, LogWriter};
 use crate::runtime::{self, BoundListener, RuntimeError, block_on};
 use crate::server::{StartError, static_table};
+use crate::startup::Startup;
 use crate::{Server, log};
 
 /// Serves the methods, and returns after a graceful shutdown.
@@ -30,7 +31,14 @@ async fn run(
     access_log: Arc<dyn AccessLog>,
     log: LogWriter,
 ) -> Result<(), CommandError> {
-    let server = Server::with_methods(static_table(methods)?, config.clone(), Passwords::params(), access_log).await?;
+    let server = Server::with_methods(
+        static_table(methods)?,
+        Startup::new(&methods),
+        config.clone(),
+        Passwords::params(),
+        access_log,
+    )
+    .await?;
     let BoundListener { listener, address, is_inherited } = runtime::listen(&config).await?;
     let server = if is_inherited { server.with_inherited_listener() } else { server };
     let shutdown = runtime::shutdown_signal(move || exit_at_second_signal(&log))?;

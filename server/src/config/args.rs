@@ -64,6 +64,8 @@ pub(crate) enum Command {
     Dev(Dev),
     /// Verifies the configuration and the database
     Check,
+    /// Applies the migrations of the application to the database; a server does so before it is ready
+    Migrate,
     /// Creates, changes, deletes and lists accounts; a password is read from the terminal or from the first line of standard input
     Account(Account),
     /// Imports the accounts of the Python version's database; sessions are not imported, so users log in again

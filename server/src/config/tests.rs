@@ -467,7 +467,14 @@ async fn every_key_at_its_extremes_serves_or_is_refused_by_name() {
             let params = argon2::Params::new(8, 1, 1, None).unwrap();
             let methods = crate::server::static_table(method_sdk::Methods::from(&[][..])).unwrap();
             let access_log = std::sync::Arc::new(crate::log::EventAccessLog);
-            let server = crate::Server::with_methods(methods, config, params, access_log).await;
+            let server = crate::Server::with_methods(
+                methods,
+                crate::startup::Startup::new(&[][..].into()),
+                config,
+                params,
+                access_log,
+            )
+            .await;
             let server = server.unwrap_or_else(|error| panic!("{} = {value}: {error}", key.name));
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();

@@ -39,6 +39,8 @@ pub(super) struct DevLoop {
     is_ready: bool,
     /// Restarts without asking.
     restarts_automatically: bool,
+    /// Applies the migrations in the files, and returns those that were new.
+    migrate: Box<dyn Fn() -> Result<Vec<String>, String> + Send>,
     /// A restart has been proposed.
     is_restart_pending: bool,
     /// Standard input is watched.
@@ -52,6 +54,7 @@ impl DevLoop {
         terminal: DevTerminal,
         started: Instant,
         options: &Dev,
+        migrate: Box<dyn Fn() -> Result<Vec<String>, String> + Send>,
     ) -> Self {
         // The watch begins before the first reload, which reads the files: so no change is missed.
         let (watch, reason) = Watch::new(&application.directory, options.dev_poll);
@@ -68,6 +71,7 @@ impl DevLoop {
             started,
             is_ready: false,
             restarts_automatically: options.dev_restart,
+            migrate,
             is_restart_pending: false,
             watches_stdin: false,
         }
@@ -81,6 +85,9 @@ impl DevLoop {
             let changes = self.watch.next(later);
             if let Some(reason) = &changes.polling {
                 self.terminal.note(&reason.to_string());
+            }
+            if changes.migrations {
+                self.migrate();
             }
             later = match changes.since {
                 Some(since) if changes.methods => self.reload(since),
@@ -143,6 +150,14 @@ impl DevLoop {
         terminal.failures(&report);
         terminal.warnings(&report);
         later
+    }
+
+    /// Applies migrations that were saved.
+    fn migrate(&self) {
+        match (self.migrate)() {
+            Ok(applied) => applied.iter().for_each(|file| self.terminal.note(&format!("applied {file}"))),
+            Err(error) => self.terminal.error(&format!("error: {error}")),
+        }
     }
 
     /// Watches the packages that the program is built from. Cargo may take a moment to list them, and only this waits for it.

@@ -28,12 +28,13 @@ mod watch;
 
 use std::io;
 use std::net::{IpAddr, TcpListener};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use method_build::Contract;
-use method_sdk::{Development, Methods};
+use method_sdk::{DatabaseHandle, Development, Methods};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -45,6 +46,7 @@ use crate::config::{Config, Dev, Docs, LogFormat};
 use crate::log::{LogThread, LogWriter};
 use crate::runtime::{self, BoundListener, RuntimeError, block_on};
 use crate::server::static_table;
+use crate::startup::Startup;
 use crate::{Server, StartError, log};
 
 use build::application::Application;
@@ -76,6 +78,8 @@ enum DevError {
     Exposed(#[from] ExposedAddress),
     #[error(transparent)]
     Tool(#[from] ToolError),
+    #[error("{0}")]
+    Migrations(String),
     #[error(transparent)]
     Start(#[from] StartError),
     #[error(transparent)]
@@ -159,7 +163,9 @@ async fn serve(
         ..config
     };
     let access_log = Arc::new(terminal.clone());
-    let server = Server::with_methods(table, config.clone(), Passwords::params(), access_log).await?;
+    // Those in the files may be newer than those in the program.
+    let startup = Startup::from_files(&application.directory, methods.start).map_err(DevError::Migrations)?;
+    let server = Server::with_methods(table, startup, config.clone(), Passwords::params(), access_log).await?;
     // The socket stays open when the server ends, for its replacement.
     let server = server.with_inherited_listener();
     let BoundListener { listener, .. } = runtime::listen(&config).await?;
@@ -181,7 +187,8 @@ async fn serve(
     if reloader.is_none() {
         terminal.note("this build cannot load methods: after each change it is rebuilt and restarted");
     }
-    let dev_loop = DevLoop::new(application.clone(), reloader, terminal, started, options);
+    let migrate = migrate_files(application.directory.clone(), server.accounts().store().connection().clone());
+    let dev_loop = DevLoop::new(application.clone(), reloader, terminal, started, options, migrate);
     let (sender, restart) = oneshot::channel();
     std::thread::spawn(move || dev_loop.run(sender));
 
@@ -196,4 +203,16 @@ async fn serve(
     };
     server.run(tokio::net::TcpListener::from_std(listener)?, shutdown).await;
     Ok(if is_restart { DevExit::Restart(application, restart_listener) } else { DevExit::Stopped })
+}
+
+/// Returns a function that applies the migrations in the files of an application, from a thread outside the runtime.
+fn migrate_files(
+    directory: PathBuf,
+    connection: DatabaseHandle,
+) -> Box<dyn Fn() -> Result<Vec<String>, String> + Send> {
+    let runtime = tokio::runtime::Handle::current();
+    Box::new(move || {
+        let startup = Startup::from_files(&directory, None)?;
+        runtime.block_on(startup.migrate(&connection)).map_err(|error| error.to_string())
+    })
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use method_build::MIGRATIONS_FOLDER;
 use notify::event::{AccessKind, AccessMode};
 use notify::{Config, Event, EventKind, NullWatcher, PollWatcher, RecommendedWatcher, RecursiveMode, Watcher};
 use thiserror::Error;
@@ -37,6 +38,8 @@ pub(super) enum WatchEvent {
 pub(super) struct Changes {
     /// The folder of methods may have changed.
     pub(super) methods: bool,
+    /// The folder of migrations may have changed.
+    pub(super) migrations: bool,
     /// Files of the server, the SDK or the application that differ from those that this process was built from.
     pub(super) requires_restart: BTreeSet<PathBuf>,
     pub(super) enter: bool,
@@ -78,6 +81,7 @@ pub(super) struct Watch {
     events: Receiver<WatchEvent>,
     sender: Sender<WatchEvent>,
     methods: PathBuf,
+    migrations: PathBuf,
     /// Files elsewhere that methods include.
     includes: BTreeSet<PathBuf>,
     /// The `src` folders of the packages.
@@ -105,6 +109,7 @@ impl Watch {
             events,
             sender,
             methods,
+            migrations: application.join(MIGRATIONS_FOLDER),
             includes: BTreeSet::new(),
             sources: Vec::new(),
             started,
@@ -142,7 +147,8 @@ impl Watch {
 
     fn watch_methods(&mut self) -> notify::Result<()> {
         // The folder may have been replaced.
-        if self.methods.is_dir() { self.watcher.watch(&self.methods, RecursiveMode::Recursive) } else { Ok(()) }
+        let mut folders = [&self.methods, &self.migrations].into_iter().filter(|folder| folder.is_dir());
+        folders.try_for_each(|folder| self.watcher.watch(folder, RecursiveMode::Recursive))
     }
 
     /// Watches another file or folder, if it exists and is not watched yet.
@@ -176,6 +182,8 @@ impl Watch {
                 self.track(file);
             }
         }
+        // The function `start` is part of this process.
+        self.track(&self.methods.join("_start.rs"));
         self.sources = packages.iter().map(|package| package.join("src")).collect();
         for package in packages {
             // The folder itself for Cargo.toml, without the folders in it, such as `target`.
@@ -236,7 +244,7 @@ impl Watch {
             };
             self.apply(event, &mut changes);
         }
-        if changes.methods {
+        if changes.methods || changes.migrations {
             if let Err(error) = self.watch_methods()
                 && is_limit(&error)
             {
@@ -285,12 +293,18 @@ impl Watch {
         }
         let mut is_relevant = event.need_rescan();
         changes.methods |= is_relevant;
+        changes.migrations |= is_relevant;
         let lost: Vec<PathBuf> = if is_relevant { self.built_from.keys().cloned().collect() } else { Vec::new() };
         for path in event.paths.iter().chain(&lost) {
+            if path.starts_with(&self.migrations) {
+                changes.migrations = true;
+                is_relevant = true;
+            }
             if path.starts_with(&self.methods) || self.includes.contains(path) {
                 changes.methods = true;
                 is_relevant = true;
-            } else if self.requires_restart(path) {
+            }
+            if self.requires_restart(path) {
                 is_relevant = true;
                 let (built, current) = (self.built_from.get(path).copied().flatten(), content_hash(path));
                 let reported = self.last_reported.insert(path.clone(), current).unwrap_or(built);

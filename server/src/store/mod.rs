@@ -3,6 +3,7 @@
 mod error;
 mod guard;
 mod interface;
+pub(crate) mod migrations;
 #[cfg(feature = "mongodb")]
 pub(crate) mod mongodb;
 #[cfg(any(feature = "mongodb", feature = "mysql", feature = "postgres", test))]

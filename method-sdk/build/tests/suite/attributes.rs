@@ -78,7 +78,7 @@ fn an_async_invoke_cannot_be_blocking() {
     let message = "2: `BLOCKING` requires an `invoke` that is not `async`; remove the `async`, or call `tokio::task::spawn_blocking` in `invoke`";
     assert_eq!(with("pub const BLOCKING: bool = true;"), [message]);
     assert_eq!(with("pub const BLOCKING: bool = false;"), [""; 0]);
-    let source = tree(&[("greet.rs", &format!("{SYNC}pub const BLOCKING: bool = true;"))]).source(None);
+    let source = tree(&[("greet.rs", &format!("{SYNC}pub const BLOCKING: bool = true;"))]).source(&[], None);
     assert!(source.contains("g::Invoke::Blocking(greet·)"));
 }
 

@@ -43,7 +43,7 @@ fn it_writes_the_source_and_watches_every_folder_and_file() {
     let source = fs::read_to_string(folder.path().join("methods.rs")).unwrap();
     let features = ["default", "sqlite"].map(str::to_owned).into();
     let package = Package { name: "shop".to_owned(), version: "1.2.3".to_owned(), features };
-    assert_eq!(source, method_build::read(&folder.path().join("methods"), package).unwrap().source(None));
+    assert_eq!(source, method_build::read(&folder.path().join("methods"), package).unwrap().source(&[], None));
     let mut watched = instructions(&output, "cargo::rerun-if-changed=");
     watched.sort();
     let expected = ["", "/account", "/account/login.rs", "/greet.rs", "/pages", "/pages/x.html"];
@@ -102,4 +102,61 @@ fn a_line_break_in_a_name_is_not_an_instruction() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("cargo::warning=x.rs"));
     assert!(!text.lines().any(|line| line.starts_with("cargo::warning")), "{text}");
+}
+
+#[test]
+fn migrations_are_read_in_their_order_and_others_are_errors() {
+    let folder = folder(&[("greet.rs", ASYNC)]);
+    let save = |file: &str, text: &str| {
+        let path = folder.path().join("migrations").join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    let read = || method_build::read_migrations(folder.path());
+    assert_eq!(read().unwrap(), []);
+    for (file, text) in
+        [("sqlite/0010_b.sql", "b"), ("sqlite/2_a.sql", "a"), ("mysql/1_c.sql", ""), ("sqlite/notes.md", "")]
+    {
+        save(file, text);
+    }
+    let found: Vec<_> = read().unwrap().into_iter().map(|found| (found.database, found.version, found.sql)).collect();
+    assert_eq!(found, [("mysql", 1, String::new()), ("sqlite", 2, "a".to_owned()), ("sqlite", 10, "b".to_owned())]);
+    let output = run(folder.path());
+    assert!(output.status.success(), "{output:?}");
+    let source = fs::read_to_string(folder.path().join("methods.rs")).unwrap();
+    assert!(source.contains("version: 10, file: \"migrations/sqlite/0010_b.sql\", sql: include_str!("), "{source}");
+    assert!(instructions(&output, "cargo::rerun-if-changed=").iter().any(|path| path.ends_with("sqlite/0010_b.sql")));
+
+    for file in ["sqlite/02_again.sql", "sqlite/notes.sql", "sqlite/1_.sql", "mongodb/1_x.sql", "1_x.sql"] {
+        save(file, "");
+    }
+    let problems: Vec<String> = read().unwrap_err().iter().map(ToString::to_string).collect();
+    assert_eq!(problems.len(), 5, "{problems:#?}");
+    assert!(
+        problems.contains(
+            &"migrations/sqlite/2_a.sql: it has the number of migrations/sqlite/02_again.sql; give it the next one"
+                .to_owned()
+        ),
+        "{problems:#?}"
+    );
+    assert_eq!(instructions(&run(folder.path()), "cargo::error=").len(), 5);
+}
+
+#[test]
+fn the_start_function_has_one_form_and_is_part_of_the_program() {
+    let start =
+        "pub async fn start(connection: &DatabaseHandle) -> Result<()> { super::_shared::fill(connection).await }";
+    let files = [("_start.rs", start), ("_shared.rs", ""), ("_other.rs", ""), ("greet.rs", ASYNC)];
+    let source = crate::tree(&files).source(&[], None);
+    assert!(source.contains("Box::pin(crate::_start::start(connection))"), "{source}");
+    assert!(!crate::tree(&[("greet.rs", ASYNC)]).source(&[], None).contains("_start"));
+    for (text, expected) in [
+        ("", "methods/_start.rs: the function `start` is missing; write `pub async fn start("),
+        ("async fn start(c: &D) -> R {}", "methods/_start.rs:1: `start` must be `pub async fn start("),
+        ("pub fn start(c: &D) -> R {}", "methods/_start.rs:1: `start` must be `pub async fn start("),
+        ("pub async fn start() -> R {}", "methods/_start.rs:1: `start` must be `pub async fn start("),
+    ] {
+        let problems = crate::problems(&[("_start.rs", text)]);
+        assert!(problems.len() == 1 && problems[0].starts_with(expected), "{text}: {problems:?}");
+    }
 }

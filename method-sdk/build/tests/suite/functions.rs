@@ -81,7 +81,7 @@ fn every_error_in_a_function_is_reported() {
 
 #[test]
 fn the_first_of_several_invokes_counts() {
-    let source = tree(&[("greet.rs", &format!("#[cfg(unix)]\n{SYNC}#[cfg(not(unix))]\n{ASYNC}"))]).source(None);
+    let source = tree(&[("greet.rs", &format!("#[cfg(unix)]\n{SYNC}#[cfg(not(unix))]\n{ASYNC}"))]).source(&[], None);
     assert!(source.contains("g::Invoke::Sync(greet·)"));
 }
 
@@ -89,13 +89,16 @@ fn the_first_of_several_invokes_counts() {
 fn both_forms_of_async_are_recognized() {
     let future = "pub fn invoke(h: &mut H, p: P) -> impl Send + std::future::Future<Output = R> { a() }";
     for (text, kind) in [(ASYNC, "Async"), (SYNC, "Sync"), (future, "Async")] {
-        assert!(tree(&[("greet.rs", text)]).source(None).contains(&format!("g::Invoke::{kind}(greet·)")), "{text}");
+        assert!(
+            tree(&[("greet.rs", text)]).source(&[], None).contains(&format!("g::Invoke::{kind}(greet·)")),
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn a_file_that_is_not_rust_is_left_to_rustc() {
-    let source = tree(&[("greet.rs", "pub fn invoke(")]).source(None);
+    let source = tree(&[("greet.rs", "pub fn invoke(")]).source(&[], None);
     assert!(source.contains("g::Invoke::Async(greet·)"));
 }
 

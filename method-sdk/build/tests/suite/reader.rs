@@ -34,7 +34,7 @@ fn files_with_errors_are_left_out() {
     assert_eq!(names(&tree), ["good"]);
     let invalid: BTreeSet<_> = tree.problems().map(|problem| problem.file.display().to_string()).collect();
     assert_eq!(invalid, ["methods/A", "methods/b/my-x.rs", "methods/private.rs"].map(str::to_owned).into());
-    let source = tree.source(None);
+    let source = tree.source(&[], None);
     assert!(source.contains("mod good") && !source.contains("private") && !source.contains("my-x"));
 
     save(&folder, "private.rs", ASYNC);

@@ -22,7 +22,7 @@ fn the_tree_is_rust_and_nested_as_the_folders_are() {
         ("std.rs", ASYNC),
     ]);
     let methods = folder.path().join("methods");
-    let source = method_build::read(&methods, Package::default()).unwrap().source(None);
+    let source = method_build::read(&methods, Package::default()).unwrap().source(&[], None);
     syn::parse_file(&source).unwrap();
     let place = |file: &str| format!("#[path = {:?}]", methods.join(file));
     let expected = [
@@ -49,7 +49,7 @@ fn an_async_method_has_a_marker_a_wrapper_a_hook_and_a_row() {
     let attributes = "pub const AUTHENTICATED: bool = true;\npub const TIMEOUT_SECONDS: u64 = 5;\npub const RATE: &str = \"10/60s\";\n";
     let source =
         tree(&[("account/login.rs", &format!("//! Says \"hi\".\n{ASYNC}{HOOK}{attributes}")), ("greet.rs", SYNC)])
-            .source(None);
+            .source(&[], None);
     syn::parse_file(&source).unwrap();
     let expected = [
         "pub(super) enum account·login {}",
@@ -72,7 +72,7 @@ fn an_async_method_has_a_marker_a_wrapper_a_hook_and_a_row() {
 
 #[test]
 fn a_sync_method_is_called_in_place() {
-    let source = tree(&[("greet.rs", SYNC)]).source(None);
+    let source = tree(&[("greet.rs", SYNC)]).source(&[], None);
     let expected = [
         "pub(super) enum greet· {}",
         "pub(super) fn greet·(h: &mut g::Handler, p: &g::RawParams) -> g::MethodResult { g::encode_answer::<n::greet·, _>(\
@@ -85,21 +85,21 @@ fn a_sync_method_is_called_in_place() {
 
 #[test]
 fn shared_code_is_in_the_tree_and_not_in_the_table() {
-    let source = tree(&[("_db/rows.rs", ""), ("greet.rs", ASYNC)]).source(None);
+    let source = tree(&[("_db/rows.rs", ""), ("greet.rs", ASYNC)]).source(&[], None);
     assert!(source.contains("pub mod _db {"));
     assert_eq!(lines_of("_db/rows.rs", &source), [""; 0]);
 }
 
 #[test]
 fn rows_are_sorted_by_name_and_not_by_path() {
-    let source = tree(&[("a_b.rs", ASYNC), ("a/z.rs", ASYNC), ("a0.rs", ASYNC)]).source(None);
+    let source = tree(&[("a_b.rs", ASYNC), ("a/z.rs", ASYNC), ("a0.rs", ASYNC)]).source(&[], None);
     let at = |name: &str| source.find(&format!("name: \"{name}\"")).unwrap();
     assert!(at("a.z") < at("a0") && at("a0") < at("a_b"));
 }
 
 #[test]
 fn an_empty_tree_has_an_empty_table() {
-    let source = tree(&[]).source(None);
+    let source = tree(&[]).source(&[], None);
     syn::parse_file(&source).unwrap();
     assert!(source.contains("pub fn methods() -> ::method_sdk::Methods"));
     assert!(!source.contains("use "), "no unused imports");
@@ -107,7 +107,7 @@ fn an_empty_tree_has_an_empty_table() {
 
 #[test]
 fn generated_items_cannot_clash_with_names_of_methods() {
-    let source = tree(&[("methods.rs", ASYNC), ("account/login.rs", ASYNC)]).source(None);
+    let source = tree(&[("methods.rs", ASYNC), ("account/login.rs", ASYNC)]).source(&[], None);
     let items = syn::parse_file(&source).unwrap().items;
     let modules: Vec<String> = items
         .iter()

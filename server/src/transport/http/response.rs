@@ -81,6 +81,8 @@ pub(crate) fn alive() -> EncodedResponse {
 pub(crate) async fn readiness(state: &AppState, guard: &RequestGuard) -> EncodedResponse {
     let error = if guard.is_draining() {
         Error::unavailable("the server is shutting down")
+    } else if !state.dispatcher.startup.is_done() {
+        Error::unavailable("the migrations of the application have not been applied yet")
     } else {
         match state.dispatcher.accounts.store().ping().await {
             Ok(()) => return codec::encode_result("ready"),
