@@ -9,6 +9,7 @@ mod development;
 mod docs;
 mod fidelity;
 mod fixture;
+mod openapi;
 mod page;
 mod rust_analyzer;
 mod scratch_app;

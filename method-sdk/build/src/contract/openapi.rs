@@ -55,7 +55,7 @@ impl Contract {
     fn path(&self, method: &MethodContract, statuses: &[u16]) -> Value {
         let mut post = operation(method, statuses, "");
         post["requestBody"] = json!({
-            "required": true,
+            "required": !self.accepts_empty(&method.parameters),
             "content": { "application/json": { "schema": method.parameters } },
         });
         if !method.is_get {
@@ -66,10 +66,25 @@ impl Contract {
         json!({ "post": post, "get": get })
     }
 
+    /// Returns `true` if a schema accepts `{}`, which an empty body stands for.
+    fn accepts_empty(&self, schema: &Value) -> bool {
+        let schema = self.resolve(schema);
+        let is_object = match &schema["type"] {
+            Value::Null => schema.as_object().is_some_and(Map::is_empty),
+            Value::Array(names) => names.contains(&json!("object")),
+            name => name == "object",
+        };
+        is_object && ["required", "allOf", "anyOf", "minProperties"].iter().all(|keyword| schema.get(keyword).is_none())
+    }
+
+    fn resolve<'a>(&'a self, schema: &'a Value) -> &'a Value {
+        let reference = schema["$ref"].as_str().and_then(|reference| reference.rsplit('/').next());
+        reference.and_then(|name| self.types.get(name)).unwrap_or(schema)
+    }
+
     /// Returns the members of an object as parameters of a query string.
     fn query(&self, schema: &Value) -> Value {
-        let reference = schema["$ref"].as_str().and_then(|reference| reference.rsplit('/').next());
-        let schema = reference.and_then(|name| self.types.get(name)).unwrap_or(schema);
+        let schema = self.resolve(schema);
         let required = schema["required"].as_array().cloned().unwrap_or_default();
         let properties = schema["properties"].as_object().into_iter().flatten();
         let parameters = properties.map(|(name, schema)| {
