@@ -245,6 +245,11 @@ fn init_writes_an_application_into_an_empty_folder_alone() {
     assert!(created.status.success(), "{}", stderr(&created));
     let manifest = std::fs::read_to_string(path.join("of-git/Cargo.toml")).unwrap();
     assert!(manifest.contains("method-build = { git = \"https://example.com/server.git\""), "{manifest}");
+    let notes = run(path, &["init", "my-notes", "--template=notes"]);
+    assert!(stdout(&notes).starts_with("created the application my-notes: 31 files\n"), "{}", stderr(&notes));
+    let client = std::fs::read_to_string(path.join("my-notes/web/api.ts")).unwrap();
+    assert!(client.starts_with("// The client of my-notes.") && client.contains("readonly notes: {"), "{client}");
+    assert_eq!(run(path, &["init", "x", "--template=shop"]).status.code(), Some(2));
     let refused = run(path, &["init", "other", "--git=\"\nx"]);
     assert!(stderr(&refused).contains("cannot be a URL in Cargo.toml") && !path.join("other").exists());
     // A file that cannot be written, here the lock file as the largest, leaves none of the others.

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use serde_json::json;
 
+use crate::clients::{node_tool, succeeds};
 use crate::scratch_app::{Scratch, TEXT_METHOD, cargo, fixtures_target};
 use crate::support::{Listening as _, Process, directory, server_binary, wait_for_async};
 
@@ -189,4 +190,37 @@ async fn a_new_application_builds_passes_its_tests_and_serves() {
     })
     .await;
     assert!(!server.log().contains("not formatted"), "{}", server.log());
+}
+
+#[test]
+#[ignore = "needs Node and Chromium, and builds an application: run tests/run"]
+fn the_example_notes_passes_its_tests_and_its_page_calls_it() {
+    let directory = directory();
+    let path = directory.path().join("my-notes");
+    let template = ["init", "--template=notes"];
+    succeeds(Command::new(server_binary()).args(template).arg(&path));
+    let tests = succeeds(cargo(&path, "test").arg("--offline"));
+    assert!(
+        tests.contains("test notes_are_listed_the_newest_first_and_removed ... ok") && !tests.contains("warning"),
+        "{tests}"
+    );
+    succeeds(Command::new("cargo").args(["fmt", "--check"]).current_dir(&path));
+    let methods = ["methods/notes", "methods/app"].map(|folder| path.join(folder));
+    for file in methods.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap()) {
+        succeeds(
+            Command::new("rustfmt").args(["--check", "--edition=2024"]).arg(file.unwrap().path()).current_dir(&path),
+        );
+    }
+
+    // The script that is part of the example is the one that npm would build of it.
+    let web = path.join("web");
+    let script = std::fs::read_to_string(web.join("app.js")).unwrap();
+    succeeds(Command::new(node_tool("tsc")).arg("--noEmit").current_dir(&web));
+    let bundle = ["app.ts", "--bundle", "--format=esm", "--target=es2022", "--outfile=app.js"];
+    succeeds(Command::new(node_tool("esbuild")).args(bundle).current_dir(&web));
+    assert_eq!(std::fs::read_to_string(web.join("app.js")).unwrap(), script, "web/app.js is not that of web/app.ts");
+
+    succeeds(cargo(&path, "build").args(["--offline", "--features", "dev"]));
+    let server = Process::start(&directory, &fixtures_target().join("debug/server"), &["dev"]);
+    succeeds(Command::new("node").arg(root().join("tests/node/notes.mjs")).arg(server.url("")));
 }

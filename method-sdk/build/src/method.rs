@@ -24,8 +24,8 @@ pub struct Method {
     pub(crate) has_hook: bool,
 }
 
-/// Reads the method of a file with this text, or with this error when it was read.
-pub(crate) fn read(module: &Module, text: Result<&str, &String>) -> Result<Method, Vec<Problem>> {
+/// Reads the method of a file with this syntax tree; `None` if it is not valid Rust; or with this error when it was read.
+pub(crate) fn read(module: &Module, syntax: Result<Option<&syn::File>, &String>) -> Result<Method, Vec<Problem>> {
     let mut problems = Problems::new(&module.file);
     let mut method = Method {
         name: module.segments.join("."),
@@ -36,17 +36,12 @@ pub(crate) fn read(module: &Module, text: Result<&str, &String>) -> Result<Metho
         is_async: true,
         has_hook: false,
     };
-    match text {
-        // A file that is not valid Rust becomes a method of the most common form, so that rustc compiles it and reports the error.
-        Ok(text) => {
-            if let Ok(syntax) = syn::parse_file(text) {
-                method.analyze(&syntax, &mut problems);
-            }
-        }
+    match syntax {
+        Ok(Some(syntax)) => method.analyze(syntax, &mut problems),
+        // rustc compiles it as a method of the most common form, and reports the error.
+        Ok(None) => {}
         Err(error) => problems.add(format!("cannot read the file: {error}")),
     }
-    // The syntax tree is dropped; without this call its text would be kept for as long as the thread runs.
-    proc_macro2::extra::invalidate_current_thread_spans();
     let problems = problems.into_vec();
     if problems.is_empty() { Ok(method) } else { Err(problems) }
 }

@@ -15,6 +15,8 @@ use crate::walk::Walk;
 pub struct TreeReader {
     methods: PathBuf,
     package: Arc<Package>,
+    /// The types are read with the methods, and not when they are first needed.
+    reads_types: bool,
     files: HashMap<PathBuf, Arc<SourceFile>>,
 }
 
@@ -35,14 +37,19 @@ pub struct TreeReader {
 /// assert_eq!(problems[0].to_string(), "methods/greet.rs:1: `invoke` is private; write `pub` before it");
 /// ```
 pub fn read(methods: &Path, package: Package) -> Result<Tree, Vec<Problem>> {
-    let tree = TreeReader::new(methods, package).read();
+    let tree = TreeReader { reads_types: true, ..TreeReader::new(methods, package) }.read();
     if tree.problems().next().is_none() { Ok(tree) } else { Err(tree.into_problems().into_iter().collect()) }
 }
 
 impl TreeReader {
     /// Creates a reader of the tree in the folder `methods` of a package.
     pub fn new(methods: &Path, package: Package) -> Self {
-        TreeReader { methods: methods.to_owned(), package: Arc::new(package), files: HashMap::new() }
+        TreeReader {
+            methods: methods.to_owned(),
+            package: Arc::new(package),
+            reads_types: false,
+            files: HashMap::new(),
+        }
     }
 
     /// Reads the tree as it is now. Its errors are in [`Tree::problems`].
@@ -52,6 +59,9 @@ impl TreeReader {
             .into_iter()
             .map(|module| {
                 let file = SourceFile::read(&module.path, self.files.get(&module.path));
+                if self.reads_types {
+                    file.parse(&module, &self.package.features);
+                }
                 (module, file)
             })
             .collect();

@@ -78,7 +78,9 @@ impl SourceFile {
 
     /// Returns the method in the file. `module` must be that of the file.
     pub(crate) fn method(&self, module: &Module) -> &Result<Method, Vec<Problem>> {
-        self.parsed.method.get_or_init(|| method::read(module, self.text.as_deref()))
+        self.parsed.method.get_or_init(|| {
+            self.with_syntax(|syntax| method::read(module, self.text.as_ref().map(|_| syntax.as_ref())))
+        })
     }
 
     pub(crate) fn references(&self) -> &[Reference] {
@@ -88,12 +90,26 @@ impl SourceFile {
     /// Returns the types that the file declares with these features, which must be the same in each call; none if it is not valid Rust.
     pub(crate) fn declarations(&self, features: &BTreeSet<String>) -> &Declarations {
         self.parsed.declarations.get_or_init(|| {
-            let syntax = self.text.as_ref().ok().and_then(|text| syn::parse_file(text).ok());
-            let declarations = syntax.map(|syntax| contract::read(syntax, features)).unwrap_or_default();
-            // As for methods: the syntax tree's text would be kept otherwise.
-            proc_macro2::extra::invalidate_current_thread_spans();
-            declarations
+            self.with_syntax(|syntax| syntax.map(|syntax| contract::read(syntax, features)).unwrap_or_default())
         })
+    }
+
+    /// Parses the file once for both its method and its declarations, which a build needs both.
+    pub(crate) fn parse(&self, module: &Module, features: &BTreeSet<String>) {
+        self.with_syntax(|syntax| {
+            self.parsed.method.get_or_init(|| method::read(module, self.text.as_ref().map(|_| syntax.as_ref())));
+            self.parsed
+                .declarations
+                .get_or_init(|| syntax.map(|syntax| contract::read(syntax, features)).unwrap_or_default());
+        });
+    }
+
+    /// Passes the syntax tree to `read`, which keeps nothing of it; `None` if the file is not valid Rust.
+    fn with_syntax<T>(&self, read: impl FnOnce(Option<syn::File>) -> T) -> T {
+        let result = read(self.text.as_ref().ok().and_then(|text| syn::parse_file(text).ok()));
+        // The syntax tree is dropped; without this call its text would be kept for as long as the thread runs.
+        proc_macro2::extra::invalidate_current_thread_spans();
+        result
     }
 
     /// Returns `true` if the file at `path` has not changed since it was read.

@@ -169,11 +169,14 @@ async fn execute(
     match dispatcher.invoker.run(method, handler, params, &call_state).await {
         Ok((mut handler, result)) => {
             let (status, headers) = handler.take_head();
-            let result = result.map_err(|error| match decode.filter(|_| !is_stale) {
+            let explain = |error| match decode.filter(|_| !is_stale) {
                 Some(decode) => with_violations(error, &dispatcher.methods, method, handler.request().body(), decode),
                 None => error,
-            });
-            let result = result.map_or_else(CallResult::Failure, |body| CallResult::Success { status, headers, body });
+            };
+            let result = result.map_or_else(
+                |error| CallResult::Failure(explain(error)),
+                |body| CallResult::Success { status, headers, body },
+            );
             CompletedCall { resolved: Some(resolved), session: handler.take_signer(), result }
         }
         Err(timed_out) => CompletedCall::failed(Some(resolved), None, timed_out),
@@ -181,6 +184,8 @@ async fn execute(
 }
 
 /// Adds to an error of parameters what else does not fit, as far as the contract of the method knows it.
+#[cold]
+#[inline(never)]
 fn with_violations(
     error: Error,
     methods: &MethodTable,

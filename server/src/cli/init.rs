@@ -6,7 +6,8 @@ use std::iter::successors;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use method_build::check_name;
+use method_build::client::{ClientFile, typescript};
+use method_build::{Package, check_name};
 use thiserror::Error;
 
 use super::new::{method_template, write_new};
@@ -32,6 +33,27 @@ const TEMPLATES: [(&str, &str); 4] = [
     ("README.md", include_str!("init/README.md.template")),
     ("src/main.rs", include_str!("init/main.rs.template")),
     ("tests/methods.rs", include_str!("init/methods.rs.template")),
+];
+
+/// The files of the example `notes`, beside those of every application.
+const NOTES: [(&str, &str); 11] = [
+    ("methods/app/html.rs", include_str!("init/notes/html.rs")),
+    ("methods/app/js.rs", include_str!("init/notes/js.rs")),
+    ("methods/notes/_note.rs", include_str!("init/notes/_note.rs")),
+    ("methods/notes/add.rs", include_str!("init/notes/add.rs")),
+    ("methods/notes/list.rs", include_str!("init/notes/list.rs")),
+    ("methods/notes/remove.rs", include_str!("init/notes/remove.rs")),
+    ("migrations/sqlite/0001_notes.sql", include_str!("init/notes/0001_notes.sql")),
+    ("tests/notes.rs", include_str!("init/notes/notes.rs.template")),
+    ("web/app.html", include_str!("init/notes/app.html")),
+    ("web/app.js", include_str!("init/notes/app.js")),
+    ("web/app.ts", include_str!("init/notes/app.ts")),
+];
+
+/// The files with which npm builds the page of the example `notes`.
+const NOTES_TOOLS: [(&str, &str); 2] = [
+    ("web/package.json", include_str!("init/notes/package.json")),
+    ("web/tsconfig.json", include_str!("init/notes/tsconfig.json")),
 ];
 
 /// The file of the first method.
@@ -78,8 +100,9 @@ pub(crate) enum InitError {
 }
 
 /// Writes an application into the folder `new`, which is relative to the current `directory`, and returns the message of success. Its
-/// packages are those of the checkout that this program was built from, or those of the git repository at the URL `git`.
-pub(super) fn init(directory: &Path, new: &Path, git: Option<&str>) -> Result<String, InitError> {
+/// packages are those of the checkout that this program was built from, or those of the git repository at the URL `git`. `has_notes` adds the
+/// example `notes`.
+pub(super) fn init(directory: &Path, new: &Path, git: Option<&str>, has_notes: bool) -> Result<String, InitError> {
     let directory = std::path::absolute(directory.join(new)).unwrap_or_else(|_| directory.join(new));
     let name = package_name(&directory)?;
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("/"));
@@ -106,20 +129,39 @@ pub(super) fn init(directory: &Path, new: &Path, git: Option<&str>) -> Result<St
     if let Ok(lock) = fs::read_to_string(checkout.join(LOCK)) {
         files.push((LOCK, lock));
     }
+    if has_notes {
+        files.extend(NOTES.iter().chain(&NOTES_TOOLS).map(|(file, text)| (*file, fill(text))));
+        let readme = files.iter_mut().filter(|(file, _)| *file == "README.md");
+        readme.for_each(|(_, text)| text.push_str(include_str!("init/notes/notes.md")));
+    }
     let mut written = Vec::new();
-    for (file, text) in &files {
+    let mut write = |file: &str, text: &str| {
         let path = directory.join(file);
         let result = write_new(&path, text);
         written.push(path.clone());
-        if let Err(error) = result {
+        result.map_err(|error| {
             remove(&written, &directory);
-            return Err(InitError::Write { file: path, error });
-        }
+            InitError::Write { file: path, error }
+        })
+    };
+    for (file, text) in &files {
+        write(file, text)?;
     }
-    let (count, new) = (files.len(), new.display());
+    let client = if has_notes { client_of(&directory, &name) } else { Vec::new() };
+    for file in &client {
+        write(&format!("web/{}", file.name), &file.text)?;
+    }
+    let (count, new) = (files.len() + client.len(), new.display());
     Ok(format!(
         "created the application {name}: {count} files\n\n    cd {new}\n    cargo dev     # serves on http://127.0.0.1:8888; edit {FIRST_METHOD} while it runs\n    cargo test"
     ))
+}
+
+/// Returns the client of an application that has been written.
+fn client_of(directory: &Path, name: &str) -> Vec<ClientFile> {
+    let package = Package { name: name.to_owned(), ..Package::default() };
+    let tree = method_build::read(&directory.join("methods"), package);
+    tree.map(|tree| typescript(&tree.contract())).unwrap_or_default()
 }
 
 /// Removes files, and the folders that are empty without them: the next attempt would refuse a folder with a part of an application.

@@ -84,7 +84,9 @@ fn run(cli: Cli, methods: Methods, directory: &Path) -> Result<ExitCode, Command
             let contract = contract::read(&methods, &folder, |_| {})?;
             print(&lock::lock(&contract, &folder, command)?)
         }
-        Command::Init { directory: new, git } => print(&init::init(directory, &new, git.as_deref())?),
+        Command::Init { directory: new, git, template } => {
+            print(&init::init(directory, &new, git.as_deref(), template.is_some())?)
+        }
         Command::Check => print(&check::check(methods, config?, &config_file, directory)?),
         Command::Migrate => {
             print(&with_accounts(config?, async |accounts| migrate::migrate(accounts, &methods).await)?)

@@ -13,7 +13,7 @@ use super::setting::{Setting, Settings};
 const CONFIG: &str = "config";
 const VERSION: &str = "version";
 /// The options of single commands.
-const COMMAND_OPTIONS: [&str; 6] = ["dev_poll", "dev_restart", "dev_unsafe", "from", "from_file", "git"];
+const COMMAND_OPTIONS: [&str; 7] = ["dev_poll", "dev_restart", "dev_unsafe", "from", "from_file", "git", "template"];
 
 const HELP: &str = "run `server --help` for a list";
 
@@ -59,6 +59,9 @@ pub(crate) enum Command {
         /// Git repository of the packages, instead of their folder on this machine
         #[structopt(long, value_name = "URL")]
         git: Option<String>,
+        /// Example to begin with: `notes` has a table, tests, a client and a page
+        #[structopt(long, value_name = "NAME", possible_values = &["notes"])]
+        template: Option<String>,
     },
     /// Development mode: a saved method is live immediately; needs the feature `dev`, which `cargo dev` enables
     Dev(Dev),

@@ -203,11 +203,11 @@ mod tests {
 
     #[test]
     fn the_line_is_that_of_the_word_in_the_message() {
-        let sql = "-- the table notes\nCREATE TABLE IF NOT EXISTS tags (id INTEGER);\n\nCREATE TABLE notes (\n    id INTEGER,\n    titel TXT\n);\nINSERT INTO missing VALUES (1);";
+        let sql = "-- the table notes\nCREATE TABLE IF NOT EXISTS tags (id INTEGER);\n\nCREATE TABLE notes (\n    id INTEGER,\n    wrong_name TXT\n);\nINSERT INTO missing VALUES (1);";
         for (message, line) in [
             ("table notes already exists", Some(4)),
             ("no such table: missing", Some(8)),
-            ("near \"titel\": syntax error", Some(6)),
+            ("near \"wrong_name\": syntax error", Some(6)),
             ("Table 'notes' already exists", Some(4)),
             (
                 "You have an error in your SQL syntax; check the manual for the right syntax to use near 'INSERT INTO missing' at line 8",

@@ -68,7 +68,9 @@ impl<'a> Names<'a> {
             }
             let inline = declarations.types.iter().map(|declaration| &declaration.path[..declaration.path.len() - 1]);
             let inline = inline.chain(declarations.imports.iter().map(|import| &import.module[..]));
-            for path in inline.chain([&[][..]]).map(|inline| [module, inline].concat()) {
+            // Most files have none, and many declarations.
+            let inline: BTreeSet<&[String]> = inline.chain([&[][..]]).collect();
+            for path in inline.into_iter().map(|inline| [module, inline].concat()) {
                 names.modules.extend((0..=path.len()).map(|length| path[..length].to_vec()));
             }
         }
@@ -168,7 +170,7 @@ impl<'a> Names<'a> {
         if imports == MAX_STEPS {
             return Err(whole);
         }
-        for import in self.imports(module) {
+        for import in self.imports(module).filter(|import| self.may_be_in_tree(&import.path, module)) {
             let target = match &import.name {
                 Some(name) if name == first => [&import.path[..], rest].concat(),
                 Some(_) => continue,
@@ -179,6 +181,16 @@ impl<'a> Names<'a> {
             }
         }
         Err(whole)
+    }
+
+    /// Returns `false` for the path of an import that leads out of the tree, such as `method_sdk::prelude`. Its names would be looked for
+    /// in every import again.
+    fn may_be_in_tree(&self, path: &[String], module: &[String]) -> bool {
+        let Some(first) = path.first() else { return false };
+        let is_imported = || self.imports(module).any(|import| import.name.as_ref() == Some(first));
+        ["crate", "self", "super"].contains(&&**first)
+            || self.modules.contains(&[module, std::slice::from_ref(first)].concat())
+            || is_imported()
     }
 
     /// Returns the path of a name outside the tree: through an import, or as it is written.

@@ -94,7 +94,8 @@ async fn handle_request(
         Route::Readiness => return Ok(CallResponse::Full(response::readiness(state, guard).await)),
         Route::ToPage => return Ok(CallResponse::Full(docs::redirect())),
         Route::Page => return Ok(CallResponse::Full(docs::page(&info.head))),
-        Route::Document => return docs::document(state, &info.head, guard).await.map(CallResponse::Full),
+        // Boxed, because the future of every request would be larger.
+        Route::Document => return Box::pin(docs::document(state, &info.head, guard)).await.map(CallResponse::Full),
         Route::Preflight => return Ok(CallResponse::Full(response::preflight(&state.config))),
     };
     let call_state = Arc::new(CallState::default());
