@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::clients::{node_tool, succeeds};
 use crate::scratch_app::{Scratch, TEXT_METHOD, cargo, fixtures_target};
-use crate::support::{Listening as _, Process, directory, server_binary, wait_for_async};
+use crate::support::{Listening as _, Process, directory, root, server_binary, wait_for_async};
 
 #[tokio::test]
 #[ignore = "builds applications, which takes minutes: run tests/run"]

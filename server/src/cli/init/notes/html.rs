@@ -3,7 +3,8 @@ use method_sdk::prelude::*;
 
 pub const GET: bool = true;
 
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; connect-src 'self'; img-src data:";
+const POLICY: &str =
+    "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; connect-src 'self'; img-src data:";
 
 pub async fn invoke(handler: &mut Handler, _: ()) -> Result<()> {
     handler.response_header("content-type", "text/html; charset=utf-8")?;
