@@ -10,7 +10,7 @@ const BOUNDARIES: &[(&str, &str, &[&str])] = &[
     ("warp", "", &["server/src/transport/http/", "server/src/transport/connection.rs"]),
     ("hmac", "server", &["server/src/call/auth.rs"]),
     ("sha1", "server", &["server/src/call/auth.rs"]),
-    ("sqlx", "server", &["server/src/store/", "server/src/cli/import.rs"]),
+    ("sqlx", "server", &["server/src/store/", "server/src/cli/import.rs", "server/src/cli/init/notes/"]),
     ("mongodb", "server", &["server/src/store/", "server/src/cli/import.rs"]),
     ("rusqlite", "", &["server/sqlite/"]),
     ("simpleapi_sqlite", "", &["server/src/store/sql/sqlite/", "method-sdk/dylib/", "server/sqlite/"]),

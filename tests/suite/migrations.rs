@@ -104,7 +104,7 @@ async fn a_migration_that_fails_is_named_with_its_line_and_loses_nothing(kind: K
     assert_eq!(server.api().get("/readyz").await.status, 200);
     drop(server);
 
-    let syntax = ("syntax", "CREATE TABLE app_more (id INTEGER);\nCREATE TABEL app_tags (id INTEGER);\n");
+    let syntax = ("syntax", "CREATE TABLE app_more (id INTEGER);\nCREATE app_tags (id INTEGER);\n");
     let error =
         start(&shared, methods(&[NOTES, ROW, corrected, syntax])).await.err().expect("the server does not start");
     assert!(error.starts_with(&format!("migrations/{name}/0004_syntax.sql:2: ")), "{error}");
