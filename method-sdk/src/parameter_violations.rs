@@ -3,6 +3,7 @@
 //! serde stops at the first error. After it has refused parameters, this walk finds the others, in the same words. It is exact or silent:
 //! where a schema is narrower than what serde accepts, nothing is reported.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use serde::de::{Error as _, Expected, Unexpected};
@@ -14,6 +15,9 @@ use crate::{Error, code};
 
 /// The most violations that an error lists.
 const MAX_VIOLATIONS: usize = 32;
+
+/// The most values that are compared with a schema. A value that is none of several forms is compared with each, and so is everything in it.
+const MAX_STEPS: u32 = 50_000;
 
 /// The most references that are followed without a value between them.
 const MAX_REFERENCES: usize = 16;
@@ -54,7 +58,8 @@ pub fn add_violations(error: Error, json: &str, schema: &Value, types: &BTreeMap
 
 /// Finds what does not fit in well-formed parameters, in the order of the schema.
 pub fn find_violations(json: &str, schema: &Value, types: &BTreeMap<String, Value>) -> Vec<Violation> {
-    let mut walk = Walk { types, found: Vec::new() };
+    let steps = Cell::new(0);
+    let mut walk = Walk { types, found: Vec::new(), steps: &steps };
     walk.check(&Node::from_json(json), schema, "");
     walk.found
 }
@@ -62,6 +67,8 @@ pub fn find_violations(json: &str, schema: &Value, types: &BTreeMap<String, Valu
 struct Walk<'a> {
     types: &'a BTreeMap<String, Value>,
     found: Vec<Violation>,
+    /// The values that have been compared, those of attempts included.
+    steps: &'a Cell<u32>,
 }
 
 /// The feature that distinguishes the forms of an enum.
@@ -102,7 +109,8 @@ impl<'a> Walk<'a> {
     }
 
     fn check(&mut self, node: &Node<'_>, schema: &'a Value, path: &str) {
-        if self.found.len() >= MAX_VIOLATIONS {
+        self.steps.set(self.steps.get() + 1);
+        if self.found.len() >= MAX_VIOLATIONS || self.steps.get() > MAX_STEPS {
             return;
         }
         let schema = self.resolve(schema);
@@ -257,7 +265,7 @@ impl<'a> Walk<'a> {
             Forms::Tagged(tag, forms) => self.check_tagged(node, tag, &forms, path),
             Forms::Untagged => {
                 let fits = |form: &&'a Value| {
-                    let mut walk = Walk { types: self.types, found: Vec::new() };
+                    let mut walk = Walk { types: self.types, found: Vec::new(), steps: self.steps };
                     walk.check(node, form, path);
                     walk.found.is_empty()
                 };

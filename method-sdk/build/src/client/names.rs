@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use crate::contract::{Contract, MethodContract};
+use crate::contract::{Contract, MethodContract, reference};
 
 /// The names of a contract's types in a client, by their names in the contract.
 pub(super) struct TypeNames(BTreeMap<String, String>);
@@ -24,8 +24,7 @@ impl TypeNames {
 
     /// Returns the name of the type that a reference refers to.
     pub(super) fn of_reference<'a>(&'a self, schema: &Value) -> Option<&'a str> {
-        let name = schema["$ref"].as_str()?.rsplit('/').next()?;
-        self.0.get(name).map(String::as_str)
+        self.0.get(reference(schema)?).map(String::as_str)
     }
 
     /// Returns the types: the name in the client, and the schema.
@@ -79,8 +78,7 @@ pub(super) fn flattened(schema: &Value) -> Vec<(&Value, bool)> {
 
 /// Returns the members of an object with those of its flattened parts, or `None` if one of them is no plain object.
 pub(super) fn all_members<'a>(schema: &'a Value, contract: &'a Contract) -> Option<Vec<Member<'a>>> {
-    let name = schema["$ref"].as_str().and_then(|reference| reference.rsplit('/').next());
-    let schema = match name {
+    let schema = match reference(schema) {
         Some(name) => contract.types.get(name)?,
         None => schema,
     };

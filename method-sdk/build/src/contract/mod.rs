@@ -27,6 +27,7 @@ use serde_json::Value;
 
 pub(crate) use declarations::{Declarations, read};
 pub use effects::{OwnError, SessionEffect};
+pub(crate) use schema::reference;
 pub use schema::{Place, UnknownType};
 
 use crate::method::Method;

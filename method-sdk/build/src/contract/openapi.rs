@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::schema::reference;
 use super::{Contract, MethodContract, ServerError};
 
 impl Contract {
@@ -78,8 +79,7 @@ impl Contract {
     }
 
     fn resolve<'a>(&'a self, schema: &'a Value) -> &'a Value {
-        let reference = schema["$ref"].as_str().and_then(|reference| reference.rsplit('/').next());
-        reference.and_then(|name| self.types.get(name)).unwrap_or(schema)
+        reference(schema).and_then(|name| self.types.get(name)).unwrap_or(schema)
     }
 
     /// Returns the members of an object as parameters of a query string.

@@ -410,6 +410,11 @@ fn nullable(schema: Json) -> Json {
     }
 }
 
+/// Returns the name of the definition that a schema refers to.
+pub(crate) fn reference(schema: &Json) -> Option<&str> {
+    schema["$ref"].as_str()?.strip_prefix(DEFINITIONS)
+}
+
 /// Returns the name of a definition without the suffix for its direction.
 pub(crate) fn base(name: &str) -> &str {
     name.strip_suffix(".In").or(name.strip_suffix(".Out")).unwrap_or(name)

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::schema::reference;
+
 /// The values that a schema accepts, without references and without `null` beside the rest.
 pub(super) struct NullableShape<'a> {
     pub(super) schema: &'a Value,
@@ -106,11 +108,6 @@ pub(super) fn shape<'a>(mut schema: &'a Value, types: &'a BTreeMap<String, Value
 
 fn limit(limit: &Value, otherwise: i128) -> i128 {
     limit.as_i64().map(i128::from).or(limit.as_u64().map(i128::from)).unwrap_or(otherwise)
-}
-
-/// Returns the name of the definition that a schema refers to.
-fn reference(schema: &Value) -> Option<&str> {
-    schema["$ref"].as_str()?.rsplit('/').next()
 }
 
 /// Returns the name that tells a form from others: the value of its tag, or that of its only member.

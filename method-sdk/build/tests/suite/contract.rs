@@ -365,6 +365,16 @@ fn violations_are_exact_or_silent() {
     assert_eq!((own.message(), own.details()), ("no", Some(&json!("mine"))));
 }
 
+/// Every level of the value would double the work, which has an end.
+#[test]
+fn a_value_that_fits_none_of_two_forms_at_each_level_takes_no_exponential_time() {
+    let contract = contract("Twice");
+    let schema = &contract.methods[0].parameters;
+    let nested = |levels: usize| format!("{}\"x\"{}", "[".repeat(levels), "]".repeat(levels));
+    assert_eq!(find_violations(&nested(3), schema, &contract.types).len(), 1);
+    assert_eq!(find_violations(&nested(100), schema, &contract.types), []);
+}
+
 #[test]
 fn generic_recursive_and_alias_types_are_followed() {
     let page = json!({ "items": [1], "next": { "items": [], "next": null } });

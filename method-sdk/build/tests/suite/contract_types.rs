@@ -229,3 +229,12 @@ pub struct Strict {
     pub a: Option<u8>,
     pub b: Option<u8>,
 }
+
+/// Two forms that begin alike.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Twice {
+    List(Vec<Twice>),
+    Same(Vec<Twice>),
+    Number(u8),
+}

@@ -40,7 +40,7 @@ const PAGE: &str = concat!(
     "</script>\n"
 );
 
-/// The page and its headers. Its policy allows this style and this script, and requests to this server alone.
+/// The headers of the page. Its policy allows this style and this script, and requests to this server alone.
 static PAGE_HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| {
     let hash = |text: &str| Base64::encode_string(&Sha256::digest(text));
     let policy = format!(
