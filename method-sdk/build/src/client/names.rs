@@ -13,13 +13,7 @@ impl TypeNames {
     /// Creates names such as `DemoHelloParams` for `demo.hello.Params`. `reserved` are names that the client has already.
     pub(super) fn new(contract: &Contract, reserved: &[&str]) -> Self {
         let mut taken: BTreeSet<String> = reserved.iter().map(|name| (*name).to_owned()).collect();
-        let names = contract.types.keys().map(|name| {
-            let plain = pascal_case(name);
-            let numbered = (2..).map(|number| format!("{plain}{number}"));
-            let free = [plain.clone()].into_iter().chain(numbered).find(|candidate| taken.insert(candidate.clone()));
-            (name.clone(), free.expect("numbers have no end"))
-        });
-        TypeNames(names.collect())
+        TypeNames(contract.types.keys().map(|name| (name.clone(), free_name(pascal_case(name), &mut taken))).collect())
     }
 
     /// Returns the name of the type that a reference refers to.
@@ -31,6 +25,13 @@ impl TypeNames {
     pub(super) fn types<'a>(&'a self, contract: &'a Contract) -> impl Iterator<Item = (&'a str, &'a Value)> {
         contract.types.iter().map(|(name, schema)| (&*self.0[name], schema))
     }
+}
+
+/// Returns a name, with a number behind it if it is taken, and takes it.
+pub(super) fn free_name(name: String, taken: &mut BTreeSet<String>) -> String {
+    let numbered = (2..).map(|number| format!("{name}{number}"));
+    let free = [name.clone()].into_iter().chain(numbered).find(|candidate| taken.insert(candidate.clone()));
+    free.expect("numbers have no end")
 }
 
 /// Turns `demo.hello.Params` into `DemoHelloParams`.

@@ -1,12 +1,13 @@
 //! A client in Python.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
 use super::file::ClientFile;
 use super::names::{
-    Folder, Member, TypeNames, all_members, flattened, has_no_parameters, is_any, members, pascal_case,
+    Folder, Member, TypeNames, all_members, flattened, free_name, has_no_parameters, is_any, members, pascal_case,
 };
 use crate::contract::{Contract, MethodContract, SessionEffect};
 
@@ -55,7 +56,7 @@ pub fn python(contract: &Contract) -> Vec<ClientFile> {
         out += "\n\n";
         out += &writer.declaration(name, schema);
     }
-    writer.classes(&root, "Client", "", &mut out);
+    writer.client(&root, &mut out);
     vec![ClientFile { name: "api.py", text: out }]
 }
 
@@ -106,34 +107,38 @@ impl Writer<'_> {
         out
     }
 
-    /// Writes the class of a folder after those of the folders in it.
-    fn classes(&self, folder: &Folder<'_>, class: &str, path: &str, out: &mut String) {
-        let inner = |name: &str| format!("_{}", pascal_case(&format!("{path}_{name}")));
+    /// Writes the classes of the folders in a folder, and returns the lines that create them.
+    fn folders(&self, folder: &Folder<'_>, path: &str, taken: &mut BTreeSet<String>, out: &mut String) -> String {
+        let mut lines = String::new();
         for (name, below) in &folder.folders {
-            self.classes(below, &inner(name), &format!("{path}_{name}"), out);
+            let path = format!("{path}_{name}");
+            let class = free_name(format!("_{}", pascal_case(&path)), taken);
+            let inner = self.folders(below, &path, taken, out);
+            let _ = write!(
+                out,
+                "\n\nclass {class}:\n    def __init__(self, connection: Connection) -> None:\n        self._connection = connection\n{inner}"
+            );
+            self.methods(below, out);
+            let _ = writeln!(lines, "        self.{} = {class}(connection)", attribute(name));
         }
-        let folders: String = folder
-            .folders
-            .keys()
-            .map(|name| format!("        self.{} = {}(connection)\n", attribute(name), inner(name)))
-            .collect();
-        let _ = match class {
-            "Client" => write!(
-                out,
-                "\n\nclass Client:\n{}\n    def __init__(\n        self,\n        url: str,\n        session: Session | None = None,\n        on_session: Callable[[Session | None], None] | None = None,\n        timeout: float = 60,\n        retries: int = 0,\n    ) -> None:\n        connection = self._connection = Connection(url, session, on_session, timeout, retries)\n{folders}",
-                docstring(
-                    &format!(
-                        "The methods of {}.\n\n`_connection.session` is the session, which can be read and set; `Connection` explains the parameters.",
-                        self.contract.package.name
-                    ),
-                    "    "
-                )
-            ),
-            _ => write!(
-                out,
-                "\n\nclass {class}:\n    def __init__(self, connection: Connection) -> None:\n        self._connection = connection\n{folders}"
-            ),
-        };
+        lines
+    }
+
+    fn client(&self, root: &Folder<'_>, out: &mut String) {
+        let folders = self.folders(root, "", &mut BTreeSet::new(), out);
+        let text = format!(
+            "The methods of {}.\n\n`_connection.session` is the session, which can be read and set; `Connection` explains the parameters.",
+            self.contract.package.name
+        );
+        let _ = write!(
+            out,
+            "\n\nclass Client:\n{}\n    def __init__(\n        self,\n        url: str,\n        session: Session | None = None,\n        on_session: Callable[[Session | None], None] | None = None,\n        timeout: float = 60,\n        retries: int = 0,\n    ) -> None:\n        connection = self._connection = Connection(url, session, on_session, timeout, retries)\n{folders}",
+            docstring(&text, "    ")
+        );
+        self.methods(root, out);
+    }
+
+    fn methods(&self, folder: &Folder<'_>, out: &mut String) {
         for (name, method) in &folder.methods {
             self.method(name, method, out);
         }
@@ -243,7 +248,7 @@ impl Writer<'_> {
 }
 
 fn union(mut types: Vec<String>) -> String {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     types.retain(|name| seen.insert(name.clone()));
     match types.iter().any(|name| name == "Any") || types.is_empty() {
         true => "Any".to_owned(),

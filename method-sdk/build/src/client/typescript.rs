@@ -1,5 +1,6 @@
 //! A client in TypeScript.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde_json::Value;
@@ -216,7 +217,7 @@ fn comment(text: &str, indent: &str) -> String {
 }
 
 fn union(mut types: Vec<String>) -> String {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     types.retain(|name| seen.insert(name.clone()));
     match types.iter().any(|name| name == "unknown") {
         true => "unknown".to_owned(),

@@ -3,6 +3,7 @@
 
 mod attributes;
 mod build_script;
+mod client;
 mod contract;
 mod contract_types;
 mod functions;
