@@ -16,8 +16,8 @@ const CONFIG: &str = "CONFIG";
 const IMPORT_FROM: &str = "IMPORT_FROM";
 /// After the prefix: the prefix of variables that configure tests.
 const TEST: &str = "TEST_";
-/// After the prefix: a variable of the application's build script.
-const DEV: &str = "DEV";
+/// After the prefix: the variables of the application's build script.
+const BUILD: [&str; 2] = ["CONTRACT", "DEV"];
 /// The suffix of a variable that names a file with the value.
 const FILE: &str = "_FILE";
 
@@ -39,7 +39,7 @@ pub(super) fn read(environment: impl IntoIterator<Item = (OsString, OsString)>, 
         .filter_map(|(name, value)| {
             let name = name.to_string_lossy().strip_prefix(PREFIX)?.to_owned();
             let is_unset = name.ends_with(FILE) && value.is_empty();
-            (name != DEV && !name.starts_with(TEST) && !is_unset).then_some((name, value))
+            (!BUILD.contains(&&*name) && !name.starts_with(TEST) && !is_unset).then_some((name, value))
         })
         .collect();
     let config = variables.remove(CONFIG);

@@ -260,6 +260,8 @@ fn an_unknown_variable_is_a_warning() {
             ("SIMPLEAPI_NONSENSE", "1"),
             ("SIMPLEAPI_PROT", "1"),
             ("SIMPLEAPI_TEST_MYSQL", "1"),
+            ("SIMPLEAPI_CONTRACT", "deny"),
+            ("SIMPLEAPI_DEV", "restart"),
             ("SIMPLEAPI_port", "1"),
             ("PORT", "1"),
         ]),
