@@ -200,7 +200,11 @@ pub async fn invoke(_: &mut Handler, params: Params) -> Result<${type}> { Ok(par
 try {
   await step("a saved file shows up without a reload", async () => {
     await page.evaluate(() => { window.isTheSamePage = true; });
+    await show("demo.echo");
+    await call();
     writeFileSync(file, source("word", "String"));
+    await page.locator("nav a", { hasText: "page_test" }).waitFor();
+    assert.match(await outcome(), /ok/, "the answer of another method stays");
     await page.locator("nav a", { hasText: "page_test" }).click();
     await page.locator("[data-path='/word'] input").fill("hi");
     writeFileSync(file, source("word", "Option<String>"));

@@ -581,6 +581,9 @@ function showList() {
   fill($("methods"), list.length ? list : h("p", { class: "soft" }, "No method has this in its name."));
 }
 
+/** What `shown` was when the method was displayed. */
+let displayed = "";
+
 function showMethod() {
   const all = methods();
   const name = decodeURIComponent(location.hash.slice(1)) || all[0]?.[0];
@@ -590,10 +593,12 @@ function showMethod() {
   current = found ? methodView(name, found[1], api["x-development"]?.failures[name]) : null;
   const none = all.length ? `There is no method ${name}.` : "There are no methods yet: create a file such as methods/greet.rs.";
   $("main").replaceChildren(current ? current.element : h("p", null, none));
+  displayed = shown();
   $("list").classList.remove("open");
   $("menu").setAttribute("aria-expanded", "false");
 }
 
+const pause = (milliseconds) => new Promise((resume) => setTimeout(resume, milliseconds));
 let etag = null;
 
 /** Loads the document, and returns whether it is another one. */
@@ -608,14 +613,30 @@ async function load(wait) {
   return isNew;
 }
 
+/** Returns everything that the view of the selected method shows, as one text. */
+function shown() {
+  const name = decodeURIComponent(location.hash.slice(1)) || methods()[0]?.[0];
+  const types = {};
+  const add = (value) => {
+    const type = value?.$ref?.split("/").pop();
+    if (type && !(type in types)) add((types[type] = api.components.schemas[type]));
+    if (value !== null && typeof value === "object") Object.values(value).forEach(add);
+  };
+  const operation = methods().find(([other]) => other === name)?.[1];
+  add(operation);
+  return JSON.stringify([name, operation, api["x-development"]?.failures[name], types]);
+}
+
 /** Follows the files in development mode: the server holds each request until something changes. */
 async function follow() {
   while (api["x-development"]) {
     try {
-      if (await load(true)) {
+      const isNew = await load(true);
+      if (isNew) showHead();
+      if (isNew && shown() === displayed) showList();
+      else if (isNew) {
         const focused = document.activeElement?.closest("main") && document.activeElement;
         const scroll = scrollY;
-        showHead();
         showMethod();
         if (focused?.tagName === "TEXTAREA" || focused?.tagName === "INPUT") {
           const same = [...$("main").querySelectorAll(focused.tagName)].find((field) => field.closest("[data-path]")?.dataset.path === focused.closest("[data-path]")?.dataset.path);
@@ -624,9 +645,10 @@ async function follow() {
         scrollTo(0, scroll);
       }
       $("notice").textContent = "";
+      await pause(100); // a proxy may not let the server wait
     } catch {
       $("notice").textContent = "The server cannot be reached; trying again.";
-      await new Promise((resume) => setTimeout(resume, 1000));
+      await pause(1000);
     }
   }
 }
