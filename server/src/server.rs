@@ -81,13 +81,15 @@ impl Server {
     ) -> Result<Self, StartError> {
         let passwords = Passwords::new(password_params).map_err(|error| StartError::Password(error.to_string()))?;
         let request_ids = RequestIds::new()?;
-        let store = store::open(&config).await?;
-        match startup.run(store.connection()).await {
-            // A database server that is unreachable is no error here either.
-            Err(error) if error.is_transient() && config.database != Database::Sqlite => {
-                tracing::warn!("not ready: {error}");
+        let (store, is_reachable) = store::open(&config).await?;
+        if is_reachable {
+            match startup.run(store.connection()).await {
+                // It may be unreachable since.
+                Err(error) if error.is_transient() && config.database != Database::Sqlite => {
+                    tracing::warn!("not ready: {error}");
+                }
+                result => result.map_err(|error| StartError::Startup(error.to_string()))?,
             }
-            result => result.map_err(|error| StartError::Startup(error.to_string()))?,
         }
         let accounts = Arc::new(AccountService::new(store, passwords, &config));
         let dispatcher = Arc::new(Dispatcher::new(

@@ -138,6 +138,7 @@ async fn a_database_unreachable_at_the_start_is_used_once_it_recovers(kind: Kind
     wait_for_async(async || api.get("/readyz").await.status == 200).await;
     let alice = api.create("alice").await;
     assert_eq!(api.call_as(&alice, "demo.counter", json!({})).await.result(), json!({ "count": 1 }));
+    assert_eq!(api.call("demo.visits", json!({})).await.result(), json!({ "visits": 1 }), "its migration is applied");
     assert!(database.command(&["check"]).output().unwrap().status.success());
 }
 

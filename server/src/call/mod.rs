@@ -34,7 +34,7 @@ const MAX_EXPLAINED_BYTES: usize = 64 * 1024;
 /// The parts of a server that a call uses.
 pub(crate) struct Dispatcher {
     pub(crate) methods: MethodTable,
-    /// Calls are refused until it is done.
+    /// The server is not ready until it is done.
     pub(crate) startup: Startup,
     pub(crate) accounts: Arc<AccountService>,
     pub(crate) invoker: Invoker,
@@ -136,9 +136,6 @@ async fn execute(
     session: Option<Box<Session>>,
     call_state: Arc<CallState>,
 ) -> CompletedCall {
-    if !dispatcher.startup.is_done() {
-        return CompletedCall::failed(None, session, Error::unavailable("the migrations have not been applied yet"));
-    }
     let CallRequest { endpoint, info, body } = request;
     let decode: Option<fn(&Bytes) -> Result<RawParams>> = match &endpoint {
         Endpoint::Rpc => Some(|body| Ok(codec::decode_envelope(body)?.params)),

@@ -6,13 +6,16 @@
 )]
 
 use method_sdk::Database;
-use sqlx::migrate::{Migrate, MigrateError, MigrationType, Migrator};
+use sqlx::migrate::{AppliedMigration, Migrate, MigrateError, MigrationType, Migrator};
 use sqlx::{AssertSqlSafe, SqlSafeStr as _};
 use thiserror::Error;
 
 /// The time between two attempts to lock an SQLite file that another server migrates.
 #[cfg(feature = "sqlite")]
 const LOCK_INTERVAL: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// The table in which the migrator keeps what has been applied.
+const TABLE: &str = "_sqlx_migrations";
 
 /// A migration for the database in use.
 #[derive(Debug, Clone)]
@@ -56,6 +59,9 @@ pub(crate) async fn apply(database: &Database, migrations: &[AppMigration]) -> R
         return Ok(Vec::new());
     }
     let migrator = migrator(migrations);
+    if is_up_to_date(database, &migrator).await? {
+        return Ok(Vec::new());
+    }
     match database {
         #[cfg(feature = "sqlite")]
         Database::Sqlite(pool) => {
@@ -65,7 +71,12 @@ pub(crate) async fn apply(database: &Database, migrations: &[AppMigration]) -> R
             // SQLite has no lock for migrators: all of them are one transaction, which takes the lock of the file first.
             let mut transaction = loop {
                 match connection.begin_with("BEGIN IMMEDIATE").await {
-                    Err(error) if method_sdk::host::is_transient(&error) => tokio::time::sleep(LOCK_INTERVAL).await,
+                    Err(error) if method_sdk::host::is_transient(&error) => {
+                        tracing::warn!(
+                            "waiting for another process to release the database, to apply migrations: {error}"
+                        );
+                        tokio::time::sleep(LOCK_INTERVAL).await;
+                    }
                     begun => break begun?,
                 }
             };
@@ -91,6 +102,33 @@ pub(crate) async fn apply(database: &Database, migrations: &[AppMigration]) -> R
         #[allow(unreachable_patterns, reason = "a build with SQL databases alone has no other")]
         _ => Ok(Vec::new()),
     }
+}
+
+/// Returns `true` if every migration has been applied as it is now. Neither locks nor writes, because the database may be read-only, and the
+/// lock of an SQLite file that of a long transaction.
+async fn is_up_to_date(database: &Database, migrator: &Migrator) -> Result<bool, MigrationError> {
+    let applied = match database {
+        #[cfg(feature = "sqlite")]
+        Database::Sqlite(pool) => applied(&mut *pool.acquire().await?).await,
+        #[cfg(feature = "postgres")]
+        Database::Postgres(pool) => applied(&mut *pool.acquire().await?).await,
+        #[cfg(feature = "mysql")]
+        Database::Mysql(pool) => applied(&mut *pool.acquire().await?).await,
+        #[allow(unreachable_patterns, reason = "a build with SQL databases alone has no other")]
+        _ => None,
+    };
+    // Without the table there is an error, which the migrator will not meet, as it creates the table.
+    let Some(applied) = applied else { return Ok(false) };
+    let is_applied = |migration: &sqlx::migrate::Migration| {
+        applied.iter().any(|applied| applied.version == migration.version && applied.checksum == migration.checksum)
+    };
+    Ok(migrator.iter().all(is_applied))
+}
+
+/// Returns the migrations that have been applied; `None` if that is not known, or one was applied halfway.
+async fn applied(connection: &mut impl Migrate) -> Option<Vec<AppliedMigration>> {
+    let is_clean = connection.dirty_version(TABLE).await.ok()?.is_none();
+    connection.list_applied_migrations(TABLE).await.ok().filter(|_| is_clean)
 }
 
 fn migrator(migrations: &[AppMigration]) -> Migrator {
@@ -127,15 +165,15 @@ async fn run<C: Migrate>(
     let find = |version: i64| migrations.iter().find(|migration| migration.version == version);
     let file =
         |version: i64| find(version).map(|migration| migration.file.clone()).unwrap_or_else(|| version.to_string());
-    connection.ensure_migrations_table("_sqlx_migrations").await.map_err(other)?;
-    let before = connection.list_applied_migrations("_sqlx_migrations").await.map_err(other)?;
+    connection.ensure_migrations_table(TABLE).await.map_err(other)?;
+    let before = connection.list_applied_migrations(TABLE).await.map_err(other)?;
     if let Err(error) = migrator.run_direct(None, connection, false).await {
         return Err(match error {
             MigrateError::ExecuteMigration(error, version) => {
                 let (sql, cause) = (find(version).map_or("", |migration| &migration.sql), cause(&error));
                 let (file, line) = (file(version), line_of(&error, sql));
-                let is_dirty = commits_halfway
-                    && connection.dirty_version("_sqlx_migrations").await.is_ok_and(|dirty| dirty.is_some());
+                let is_dirty =
+                    commits_halfway && connection.dirty_version(TABLE).await.is_ok_and(|dirty| dirty.is_some());
                 match is_dirty {
                     true => MigrationError::HalfApplied { file, line, cause, version },
                     false => MigrationError::Failed { file, line, cause },

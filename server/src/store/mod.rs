@@ -19,11 +19,11 @@ use self::error::first_cause;
 pub(crate) use self::interface::{AttemptCounter, NewSession, SessionHash, SessionRow, Store};
 use crate::config::{Config, Database};
 
-/// Opens the configured database and brings its schema up to date.
+/// Opens the configured database and brings its schema up to date. Returns the store, and `false` if the database is unreachable.
 ///
 /// A database server that is unreachable is no error: calls return error 1016 until it recovers, and the first call after that
 /// brings the schema up to date.
-pub(crate) async fn open(config: &Config) -> Result<Box<dyn Store>, StoreError> {
+pub(crate) async fn open(config: &Config) -> Result<(Box<dyn Store>, bool), StoreError> {
     let store: Box<dyn Store> = match config.database {
         #[cfg(feature = "mongodb")]
         Database::Mongodb => mongodb::open(config).await?,
@@ -42,11 +42,12 @@ pub(crate) async fn open(config: &Config) -> Result<Box<dyn Store>, StoreError> 
             tracing::warn!(
                 "the database {description} is unreachable; calls that need it return error 1016 until it recovers: {cause}"
             );
+            return Ok((store, false));
         }
         Err(error) => return Err(StoreError::unusable(&*store, &error)),
         Ok(()) => {}
     }
-    Ok(store)
+    Ok((store, true))
 }
 
 fn is_unavailable(error: &Error) -> bool {
