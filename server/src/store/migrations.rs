@@ -107,7 +107,7 @@ pub(crate) async fn apply(database: &Database, migrations: &[AppMigration]) -> R
 /// Returns `true` if every migration has been applied as it is now. Neither locks nor writes, because the database may be read-only, and the
 /// lock of an SQLite file that of a long transaction.
 async fn is_up_to_date(database: &Database, migrator: &Migrator) -> Result<bool, MigrationError> {
-    let applied = match database {
+    let applied: Option<Vec<AppliedMigration>> = match database {
         #[cfg(feature = "sqlite")]
         Database::Sqlite(pool) => applied(&mut *pool.acquire().await?).await,
         #[cfg(feature = "postgres")]
