@@ -46,8 +46,7 @@ macro_rules! codes {
                 pub const $name: Code =
                     Code { number: $number, text: $text, status: StatusCode::$status, transport: $transport };
             )*
-            /// Every code, sorted by its number.
-            pub const ALL: &[Code] = &[$($name),*];
+            pub(super) const ALL: &[Code] = &[$($name),*];
         }
     };
 }

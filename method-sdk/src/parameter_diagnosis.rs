@@ -11,12 +11,11 @@
 mod tests;
 
 use std::any::TypeId;
-use std::convert::Infallible;
-use std::fmt::{self, Display, Formatter};
+use std::fmt::Display;
 use std::num::NonZero;
 use std::str::FromStr;
 
-use serde::de::{self, DeserializeOwned, Deserializer, Expected, Unexpected, Visitor};
+use serde::de::{self, DeserializeOwned, Deserializer, Unexpected, Visitor};
 use serde_json::Value;
 
 use crate::Error;
@@ -221,25 +220,6 @@ impl<'de> Deserializer<'de> for Node<'_> {
 
     serde::forward_to_deserialize_any! {
         char str string bytes byte_buf unit unit_struct tuple tuple_struct map
-    }
-}
-
-/// Refuses every value, in the words of serde's default methods.
-struct Refusal<'a>(&'a dyn Expected);
-
-impl Visitor<'_> for Refusal<'_> {
-    type Value = Infallible;
-
-    fn expecting(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        self.0.fmt(formatter)
-    }
-}
-
-impl Node<'_> {
-    /// Returns the error of a node in place of something else.
-    fn mismatch(self, expected: &dyn Expected) -> ParameterError {
-        let Err(error) = self.deserialize_any(Refusal(expected));
-        error
     }
 }
 

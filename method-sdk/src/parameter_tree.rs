@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use serde::de::{Error as _, Expected, Unexpected};
 use serde_json::Value;
 
 use crate::parameter_error::ParameterError;
@@ -66,6 +67,29 @@ impl<'a> Node<'a> {
             Node::Json(text) => (*text).to_owned(),
             Node::Text(text) => text.clone().into_owned(),
             Node::Array(..) | Node::Object(..) => String::new(),
+        }
+    }
+}
+
+impl Node<'_> {
+    /// Returns the error of a value in place of something else, as serde's visitors have it by default.
+    pub(crate) fn mismatch(&self, expected: &dyn Expected) -> ParameterError {
+        let invalid = |unexpected: Unexpected<'_>| ParameterError::invalid_type(unexpected, expected);
+        match self {
+            Node::Array(..) => invalid(Unexpected::Seq),
+            Node::Object(..) => invalid(Unexpected::Map),
+            Node::Text(text) => invalid(Unexpected::Str(text)),
+            Node::Json(text) => match scalar(text) {
+                Ok(Value::Bool(value)) => invalid(Unexpected::Bool(value)),
+                Ok(Value::String(text)) => invalid(Unexpected::Str(&text)),
+                Ok(Value::Number(number)) => invalid(match (number.as_u64(), number.as_i64()) {
+                    (Some(number), _) => Unexpected::Unsigned(number),
+                    (_, Some(number)) => Unexpected::Signed(number),
+                    _ => Unexpected::Float(number.as_f64().unwrap_or(f64::NAN)),
+                }),
+                Ok(_) => invalid(Unexpected::Unit),
+                Err(error) => error,
+            },
         }
     }
 }

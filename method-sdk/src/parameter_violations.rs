@@ -6,11 +6,11 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use serde::de::{Error as _, Expected, Unexpected};
+use serde::de::Error as _;
 use serde_json::Value;
 
 use crate::parameter_error::{ParameterError, pointer_to};
-use crate::parameter_tree::{Node, scalar};
+use crate::parameter_tree::Node;
 use crate::{Error, code};
 
 /// The most violations that an error lists.
@@ -105,7 +105,7 @@ impl<'a> Walk<'a> {
 
     /// Reports that a value is not of the kind that serde calls `expected`.
     fn report_mismatch(&mut self, node: &Node<'_>, expected: &str, path: &str) {
-        self.report(path, &mismatch(node, &expected));
+        self.report(path, &node.mismatch(&expected));
     }
 
     fn check(&mut self, node: &Node<'_>, schema: &'a Value, path: &str) {
@@ -399,26 +399,5 @@ fn is_of_type(node: &Node<'_>, name: &str) -> bool {
         "array" => first == b'[',
         "object" => first == b'{',
         _ => true,
-    }
-}
-
-/// Returns the error of a value in place of something else, in serde's way to say both.
-fn mismatch(node: &Node<'_>, expected: &dyn Expected) -> ParameterError {
-    let invalid = |unexpected: Unexpected<'_>| ParameterError::invalid_type(unexpected, expected);
-    match node {
-        Node::Array(..) => invalid(Unexpected::Seq),
-        Node::Object(..) => invalid(Unexpected::Map),
-        Node::Text(text) => invalid(Unexpected::Str(text)),
-        Node::Json(text) => match scalar(text) {
-            Ok(Value::Bool(value)) => invalid(Unexpected::Bool(value)),
-            Ok(Value::String(text)) => invalid(Unexpected::Str(&text)),
-            Ok(Value::Number(number)) => invalid(match (number.as_u64(), number.as_i64()) {
-                (Some(number), _) => Unexpected::Unsigned(number),
-                (_, Some(number)) => Unexpected::Signed(number),
-                _ => Unexpected::Float(number.as_f64().unwrap_or(f64::NAN)),
-            }),
-            Ok(_) => invalid(Unexpected::Unit),
-            Err(error) => error,
-        },
     }
 }

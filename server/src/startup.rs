@@ -43,8 +43,8 @@ impl Startup {
     /// Returns the files that are no migrations, one per line.
     #[cfg(feature = "dev")]
     pub(crate) fn from_files(application: &std::path::Path, start: Option<Start>) -> Result<Self, String> {
-        let migrations = method_build::read_migrations(application)
-            .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
+        let migrations =
+            method_build::read_migrations(application).map_err(|problems| method_build::Problem::lines(&problems))?;
         let migrations = migrations.into_iter().map(|migration| {
             let file = migration.file.to_string_lossy().into_owned();
             (migration.database.to_owned(), AppMigration { version: migration.version, file, sql: migration.sql })

@@ -25,6 +25,13 @@ pub struct Problem {
     pub message: String,
 }
 
+impl Problem {
+    /// Returns these errors, one per line.
+    pub fn lines(problems: &[Problem]) -> String {
+        problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.file.display())?;

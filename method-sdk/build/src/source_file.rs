@@ -11,6 +11,7 @@ use crate::contract::{self, Declarations};
 use crate::method::{self, Method};
 use crate::problem::Problem;
 use crate::references::{self, Reference};
+use crate::start;
 use crate::walk::Module;
 
 /// A file that is read at least this long after its last change gets another change time with its next change, on any file system.
@@ -33,6 +34,7 @@ struct Parsed {
     method: OnceLock<Result<Method, Vec<Problem>>>,
     references: OnceLock<Vec<Reference>>,
     declarations: OnceLock<Declarations>,
+    start_problems: OnceLock<Vec<Problem>>,
 }
 
 /// Identifies a version of a file: its inode, its size and its change time.
@@ -81,6 +83,12 @@ impl SourceFile {
         self.parsed.method.get_or_init(|| {
             self.with_syntax(|syntax| method::read(module, self.text.as_ref().map(|_| syntax.as_ref())))
         })
+    }
+
+    /// Returns the errors of the file as that of the function `start`. `module` must be that of the file.
+    pub(crate) fn start_problems(&self, module: &Module) -> &[Problem] {
+        let check = || self.with_syntax(|syntax| start::check(module, syntax.as_ref()));
+        self.parsed.start_problems.get_or_init(check)
     }
 
     pub(crate) fn references(&self) -> &[Reference] {

@@ -3,7 +3,6 @@
 use syn::{Item, Visibility};
 
 use crate::problem::{Problem, Problems};
-use crate::source_file::SourceFile;
 use crate::walk::Module;
 
 /// The form of the function.
@@ -15,9 +14,8 @@ pub(crate) fn is_start(module: &Module) -> bool {
 }
 
 /// Checks the file of the start function. What is not valid Rust is left to rustc.
-pub(crate) fn check(module: &Module, file: &SourceFile) -> Vec<Problem> {
+pub(crate) fn check(module: &Module, syntax: Option<&syn::File>) -> Vec<Problem> {
     let mut problems = Problems::new(&module.file);
-    let syntax = file.text().as_ref().ok().and_then(|text| syn::parse_file(text).ok());
     if let Some(syntax) = syntax {
         let function = syntax.items.iter().find_map(|item| match item {
             Item::Fn(function) if function.sig.ident == "start" => Some(function),
@@ -33,6 +31,5 @@ pub(crate) fn check(module: &Module, file: &SourceFile) -> Vec<Problem> {
             }
         }
     }
-    proc_macro2::extra::invalidate_current_thread_spans();
     problems.into_vec()
 }

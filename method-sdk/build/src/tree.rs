@@ -43,7 +43,7 @@ impl Tree {
             }
         }
         for (module, file) in modules.iter().filter(|(module, _)| start::is_start(module)) {
-            problems.extend(start::check(module, file));
+            problems.extend(file.start_problems(module).iter().cloned());
         }
         // A problem may be that of a folder.
         let invalid: BTreeSet<&Path> = problems.iter().map(|problem| problem.file.as_path()).collect();

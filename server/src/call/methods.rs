@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use http::HeaderName;
-use method_build::Contract;
+use method_build::{Contract, Package};
 use method_sdk::{Methods, Registry, Result};
 
 #[cfg(feature = "dev")]
@@ -39,6 +39,11 @@ impl StaticMethods {
             contract: OnceLock::new(),
         }
     }
+}
+
+/// Returns the package that the methods were built from, as far as it is known.
+pub(crate) fn package(methods: &Methods) -> Package {
+    Contract::from_json(methods.contract).map(|contract| contract.package).unwrap_or_default()
 }
 
 impl MethodTable {

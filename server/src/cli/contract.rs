@@ -7,6 +7,7 @@ use method_sdk::Methods;
 
 use super::error::CommandError;
 use super::package;
+use crate::call::methods as method_table;
 use crate::config::application_folder;
 
 /// Returns the folder of the application that `directory` is in, or of the one that was built for development mode.
@@ -18,7 +19,7 @@ pub(super) fn folder(methods: &Methods, directory: &Path) -> Result<PathBuf, Com
 /// Reads the contract of the application in `folder`. Nothing is compiled for it. Types that are any JSON in it are listed by `warn`.
 pub(super) fn read(methods: &Methods, folder: &Path, mut warn: impl FnMut(&str)) -> Result<Contract, CommandError> {
     // The features are those that this program was built with.
-    let built = Contract::from_json(methods.contract).map(|contract| contract.package).unwrap_or_default();
+    let built = method_table::package(methods);
     let package = match package::Package::read(folder) {
         Some(package) => Package { name: package.name().to_owned(), version: package.version().to_owned(), ..built },
         None => built,

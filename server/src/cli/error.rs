@@ -36,7 +36,7 @@ pub(crate) enum CommandError {
     NoDevelopmentMode,
     #[error(transparent)]
     NoApplication(#[from] NoApplication),
-    #[error("{}", lines(.0))]
+    #[error("{}", Problem::lines(.0))]
     Methods(Vec<Problem>),
     #[error(transparent)]
     Start(#[from] StartError),
@@ -46,10 +46,6 @@ pub(crate) enum CommandError {
     Account(#[from] AccountError),
     #[error(transparent)]
     Import(#[from] ImportError),
-}
-
-fn lines(problems: &[Problem]) -> String {
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 impl CommandError {

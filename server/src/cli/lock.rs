@@ -16,16 +16,12 @@ pub(crate) enum LockError {
     Missing(PathBuf),
     #[error("{LOCK_FILE}: {0}; `server contract accept` writes it again")]
     Invalid(#[from] serde_json::Error),
-    #[error("{}\nthese changes break callers; undo them, or accept them with `server contract accept`", lines(.0))]
+    #[error("{}\nthese changes break callers; undo them, or accept them with `server contract accept`", Problem::lines(.0))]
     Changes(Vec<Problem>),
     #[error("{} is not valid Rust, so that its types cannot be read; the build has the error", .0.display())]
     NotRust(PathBuf),
     #[error("{}: {error}", .file.display())]
     File { file: PathBuf, error: io::Error },
-}
-
-fn lines(changes: &[Problem]) -> String {
-    changes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// Compares the methods of the application in `folder` with its lock, or writes the lock.

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use method_build::LOCK_FILE;
+use method_build::{LOCK_FILE, Problem};
 use tokio::sync::oneshot;
 
 use super::build::application::Application;
@@ -219,57 +219,54 @@ impl DevLoop {
     }
 }
 
-/// Starts a thread that reports the changes that break callers, now and after each message, once for the same changes.
-fn report_contract(lock: PathBuf, live: Arc<LiveMethods>, terminal: DevTerminal) -> Sender<()> {
+/// Starts a thread that calls `report` now and after each message, once for all messages in the meantime.
+fn reporter(mut report: impl FnMut() + Send + 'static) -> Sender<()> {
     let (sender, reloads) = channel();
     thread::spawn(move || {
-        let mut last = String::new();
         loop {
-            // Without a lock there is nothing to compare with. `server contract check` has the error of one that cannot be read.
-            let old = std::fs::read_to_string(&lock).ok();
-            let changes = old.and_then(|old| live.contract()?.breaking_changes(&old).ok()).unwrap_or_default();
-            let text = changes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-            if !text.is_empty() && text != last {
-                terminal.note(&format!("{text}\nthis breaks callers; `server contract accept` accepts it"));
-            }
-            last = text;
+            report();
             if reloads.recv().is_err() {
                 return;
             }
-            while reloads.try_recv().is_ok() {} // one report for all of them
+            while reloads.try_recv().is_ok() {}
         }
     });
     sender
 }
 
-/// Starts a thread that reports the method files that are not formatted, now and after each message, once for the same files. It checks
-/// the files that have changed since: rustfmt takes a millisecond for a file.
-fn report_formatting(directory: PathBuf, edition: String, terminal: DevTerminal) -> Sender<()> {
-    let (sender, reloads) = channel();
-    thread::spawn(move || {
-        let mut checked = BTreeMap::new();
-        let mut unformatted = BTreeSet::new();
-        let mut last = None;
-        loop {
-            let files = formatting::method_files(&directory).into_iter();
-            let files: BTreeMap<_, _> = files.map(|file| (file.clone(), FileStamp::of(&file))).collect();
-            let is_current = |file: &PathBuf| checked.get(file) == files.get(file);
-            let changed = files.keys().filter(|file| !is_current(file));
-            if let Some(found) = formatting::unformatted(changed, &directory, &edition) {
-                unformatted.retain(|file| files.contains_key(file) && is_current(file));
-                unformatted.extend(found);
-                checked = files;
-            }
-            let warning = formatting::warning(&unformatted, &directory, &edition);
-            if let Some(text) = warning.as_ref().filter(|_| warning != last) {
-                terminal.note(text);
-            }
-            last = warning;
-            if reloads.recv().is_err() {
-                return;
-            }
-            while reloads.try_recv().is_ok() {} // one report for all of them
+/// Starts a thread that reports the changes that break callers, once for the same changes.
+fn report_contract(lock: PathBuf, live: Arc<LiveMethods>, terminal: DevTerminal) -> Sender<()> {
+    let mut last = String::new();
+    reporter(move || {
+        // Without a lock there is nothing to compare with. `server contract check` has the error of one that cannot be read.
+        let old = std::fs::read_to_string(&lock).ok();
+        let changes = old.and_then(|old| live.contract()?.breaking_changes(&old).ok()).unwrap_or_default();
+        let text = Problem::lines(&changes);
+        if !text.is_empty() && text != last {
+            terminal.note(&format!("{text}\nthis breaks callers; `server contract accept` accepts it"));
         }
-    });
-    sender
+        last = text;
+    })
+}
+
+/// Starts a thread that reports the method files that are not formatted, once for the same files. It checks the files that have changed
+/// since: rustfmt takes a millisecond for a file.
+fn report_formatting(directory: PathBuf, edition: String, terminal: DevTerminal) -> Sender<()> {
+    let (mut checked, mut unformatted, mut last) = (BTreeMap::new(), BTreeSet::new(), None);
+    reporter(move || {
+        let files = formatting::method_files(&directory).into_iter();
+        let files: BTreeMap<_, _> = files.map(|file| (file.clone(), FileStamp::of(&file))).collect();
+        let is_current = |file: &PathBuf| checked.get(file) == files.get(file);
+        let changed = files.keys().filter(|file| !is_current(file));
+        if let Some(found) = formatting::unformatted(changed, &directory, &edition) {
+            unformatted.retain(|file| files.contains_key(file) && is_current(file));
+            unformatted.extend(found);
+            checked = files;
+        }
+        let warning = formatting::warning(&unformatted, &directory, &edition);
+        if let Some(text) = warning.as_ref().filter(|_| warning != last) {
+            terminal.note(text);
+        }
+        last = warning;
+    })
 }

@@ -33,14 +33,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use method_build::Contract;
 use method_sdk::{DatabaseHandle, Development, Methods};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::account::password::Passwords;
 use crate::call::live_methods::LiveMethods;
-use crate::call::methods::MethodTable;
+use crate::call::methods::{self as method_table, MethodTable};
 use crate::cli::output::{exit_at_second_signal, exit_failure, exit_usage};
 use crate::config::{Config, Dev, Docs, LogFormat};
 use crate::log::{LogThread, LogWriter};
@@ -177,7 +176,7 @@ async fn serve(
     let reloader = match compiler {
         Some(compiler) => {
             let compiler = compiler.await.map_err(io::Error::from)??;
-            let package = Contract::from_json(methods.contract).map(|contract| contract.package).unwrap_or_default();
+            let package = method_table::package(&methods);
             Some(Reloader::new(&application.methods(), package, compiler, live))
         }
         None => None,

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::contract::{Contract, MethodContract, reference};
+use crate::contract::{Contract, Member, MethodContract, flattened, members, reference};
 
 /// The names of a contract's types in a client, by their names in the contract.
 pub(super) struct TypeNames(BTreeMap<String, String>);
@@ -38,43 +38,6 @@ pub(super) fn free_name(name: String, taken: &mut BTreeSet<String>) -> String {
 pub(super) fn pascal_case(name: &str) -> String {
     let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     words.map(|word| word[..1].to_ascii_uppercase() + &word[1..]).collect()
-}
-
-/// A member of an object.
-pub(super) struct Member<'a> {
-    pub(super) name: &'a str,
-    pub(super) schema: &'a Value,
-    pub(super) is_required: bool,
-}
-
-/// Returns the members that an object's schema names itself, without other names of the same member.
-pub(super) fn members(schema: &Value) -> Vec<Member<'_>> {
-    let required =
-        |name: &str| schema["required"].as_array().is_some_and(|names| names.iter().any(|other| other == name));
-    // A member with several names: one of them is required.
-    let parts = schema["allOf"].as_array().into_iter().flatten().filter_map(|part| part["oneOf"].as_array());
-    let alternatives: Vec<&Value> = parts.filter_map(|forms| forms.first()?.get("required")?.get(0)).collect();
-    let properties = schema["properties"].as_object().into_iter().flatten();
-    properties
-        .filter(|(_, schema)| schema["deprecated"] != true)
-        .map(|(name, schema)| Member {
-            name,
-            schema,
-            is_required: required(name) || alternatives.iter().any(|other| **other == **name),
-        })
-        .collect()
-}
-
-/// Returns the objects whose members are part of an object, and `true` for those that may be missing as a whole.
-pub(super) fn flattened(schema: &Value) -> Vec<(&Value, bool)> {
-    let parts = schema["allOf"].as_array().into_iter().flatten();
-    parts
-        .filter(|part| part.get("oneOf").is_none())
-        .map(|part| match part["anyOf"].as_array().map(Vec::as_slice) {
-            Some([content, nothing]) if nothing.as_object().is_some_and(Map::is_empty) => (content, true),
-            _ => (part, false),
-        })
-        .collect()
 }
 
 /// Returns the members of an object with those of its flattened parts, or `None` if one of them is no plain object.

@@ -6,10 +6,8 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::file::ClientFile;
-use super::names::{
-    Folder, Member, TypeNames, all_members, flattened, free_name, has_no_parameters, is_any, members, pascal_case,
-};
-use crate::contract::{Contract, MethodContract, SessionEffect};
+use super::names::{Folder, TypeNames, all_members, free_name, has_no_parameters, is_any, pascal_case};
+use crate::contract::{Contract, Member, MethodContract, SessionEffect, flattened, members};
 
 /// Names that `api.py` imports or declares.
 const RESERVED: [&str; 15] = [
@@ -75,7 +73,7 @@ impl Writer<'_> {
             true => self.typed(schema),
             false => format!("NotRequired[{}]", self.typed(schema)),
         };
-        if !members.iter().all(|member| is_identifier(member.name)) {
+        if !members.iter().all(|member| is_identifier(member.names[0])) {
             let items: String = members
                 .iter()
                 .map(|member| {
@@ -83,7 +81,7 @@ impl Writer<'_> {
                     format!(
                         "{}        {}: \"{}\",\n",
                         comment(description, "        "),
-                        Value::from(member.name),
+                        Value::from(member.names[0]),
                         item(member).replace('"', "'")
                     )
                 })
@@ -99,7 +97,7 @@ impl Writer<'_> {
         }
         for member in &members {
             let description = member.schema["description"].as_str().unwrap_or_default();
-            let _ = writeln!(out, "{}    {}: {}", comment(description, "    "), member.name, item(member));
+            let _ = writeln!(out, "{}    {}: {}", comment(description, "    "), member.names[0], item(member));
         }
         if members.is_empty() && description.is_empty() {
             out += "    pass\n";
@@ -188,7 +186,7 @@ impl Writer<'_> {
     /// Returns `true` if the parameters are an object whose members can all be written as keywords.
     fn takes_keywords(&self, method: &MethodContract) -> bool {
         let members = all_members(&method.parameters, self.contract);
-        members.is_some_and(|members| members.iter().all(|member| is_identifier(member.name)))
+        members.is_some_and(|members| members.iter().all(|member| is_identifier(member.names[0])))
     }
 
     /// Returns a type as an expression that is evaluated when the module is loaded.
@@ -236,7 +234,7 @@ impl Writer<'_> {
                 None => format!("list[{}]", self.typed(&schema["items"])),
             },
             "object" => match schema["additionalProperties"].as_object() {
-                Some(values) if members(schema).is_empty() && flattened(schema).is_empty() => {
+                Some(values) if members(schema).is_empty() && flattened(schema).next().is_none() => {
                     format!("dict[str, {}]", self.typed(&Value::Object(values.clone())))
                 }
                 // A type of its own is a TypedDict, which Python cannot write in place.

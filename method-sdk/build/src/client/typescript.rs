@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::file::ClientFile;
-use super::names::{Folder, Member, TypeNames, flattened, has_no_parameters, is_any, members};
-use crate::contract::{Contract, MethodContract, SessionEffect};
+use super::names::{Folder, TypeNames, has_no_parameters, is_any};
+use crate::contract::{Contract, Member, MethodContract, SessionEffect, flattened, members};
 
 /// Names that `api.ts` imports or declares.
 const RESERVED: [&str; 7] = ["Api", "ApiError", "CallOptions", "Connection", "Options", "Session", "SessionEffect"];
@@ -28,7 +28,7 @@ pub fn typescript(contract: &Contract) -> Vec<ClientFile> {
         out += "\n";
         out += &comment(&description(schema), "");
         if schema["type"] == "object"
-            && flattened(schema).is_empty()
+            && flattened(schema).next().is_none()
             && schema["additionalProperties"].as_object().is_none()
         {
             let _ = writeln!(out, "export interface {name} {}", writer.object(schema, ""));
@@ -131,7 +131,7 @@ impl Writer {
                 if let Some(values) = values {
                     parts.push(format!("Record<string, {}>", self.typed(&Value::Object(values.clone()), indent)));
                 }
-                parts.extend(flattened(schema).into_iter().map(|(part, is_optional)| match is_optional {
+                parts.extend(flattened(schema).map(|(part, is_optional)| match is_optional {
                     true => format!("Partial<{}>", self.typed(part, indent)),
                     false => match self.typed(part, indent) {
                         union if union.contains(" | ") => format!("({union})"),
@@ -149,10 +149,10 @@ impl Writer {
 
     fn object(&self, schema: &Value, indent: &str) -> String {
         let inner = format!("{indent}  ");
-        let members = members(schema).into_iter().map(|Member { name, schema, is_required }| {
+        let members = members(schema).into_iter().map(|Member { names, schema, is_required }| {
             let optional = if is_required { "" } else { "?" };
             let text = comment(&description(schema), &inner);
-            format!("{text}{inner}{}{optional}: {};\n", property(name), self.typed(schema, &inner))
+            format!("{text}{inner}{}{optional}: {};\n", property(names[0]), self.typed(schema, &inner))
         });
         let members: String = members.collect();
         if members.is_empty() { "{}".to_owned() } else { format!("{{\n{members}{indent}}}") }

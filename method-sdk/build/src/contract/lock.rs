@@ -8,8 +8,9 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
+use super::members::Member;
 use super::schema::{Place, base};
-use super::shapes::{Member, Shape, shape, type_name};
+use super::shapes::{PlacedMember, Shape, shape, type_name};
 use super::{Contract, MethodContract};
 use crate::problem::Problem;
 
@@ -291,16 +292,16 @@ impl<'a> Comparison<'a> {
     fn compare_members(
         &mut self,
         position: &Position<'a>,
-        old: &[Member<'a>],
-        new: &[Member<'a>],
+        old: &[PlacedMember<'a>],
+        new: &[PlacedMember<'a>],
         denies_unknown: bool,
     ) {
-        let find = |members: &[Member<'a>], member: &Member<'_>| {
-            members.iter().position(|other| other.names.iter().any(|name| member.names.contains(name)))
+        let find = |members: &[PlacedMember<'a>], member: &Member<'_>| {
+            members.iter().position(|other| other.member.names.iter().any(|name| member.names.contains(name)))
         };
-        for old_member in old {
+        for PlacedMember { member: old_member, .. } in old {
             let name = old_member.names[0];
-            let Some(new_member) = find(new, old_member).map(|index| &new[index]) else {
+            let Some(placed) = find(new, old_member).map(|index| &new[index]) else {
                 let text = match position.side {
                     Side::Parameters => "is not read any more",
                     Side::Answer => "no longer exists",
@@ -308,7 +309,7 @@ impl<'a> Comparison<'a> {
                 self.report(&position.within(name), text);
                 continue;
             };
-            let member = self.position_of(position, new_member);
+            let (member, new_member) = (self.position_of(position, placed), &placed.member);
             let gone = old_member.names.iter().filter(|name| !new_member.names.contains(name));
             for name in gone.filter(|_| position.side == Side::Parameters) {
                 self.report(&Position { path: position.within(name).path, ..member.clone() }, "is not read any more");
@@ -325,8 +326,10 @@ impl<'a> Comparison<'a> {
             self.compare(member, old_member.schema, new_member.schema);
         }
         if position.side == Side::Parameters {
-            for new_member in new.iter().filter(|member| member.is_required && find(old, member).is_none()) {
-                self.report(&self.position_of(position, new_member), "is new and required");
+            let is_new =
+                |PlacedMember { member, .. }: &&PlacedMember<'a>| member.is_required && find(old, member).is_none();
+            for placed in new.iter().filter(is_new) {
+                self.report(&self.position_of(position, placed), "is new and required");
             }
             if denies_unknown {
                 self.report(position, "do not take unknown members any more");
@@ -375,8 +378,9 @@ impl<'a> Comparison<'a> {
     }
 
     /// Returns the position of a member, with its place.
-    fn position_of(&self, position: &Position<'a>, member: &Member<'_>) -> Position<'a> {
-        let definition = member.definition.map_or(&*position.definition, base);
+    fn position_of(&self, position: &Position<'a>, placed: &PlacedMember<'_>) -> Position<'a> {
+        let PlacedMember { member, definition } = placed;
+        let definition = definition.map_or(&*position.definition, base);
         let place = self.new.places.get(&format!("{definition}/{}", member.names[0])).cloned();
         Position { member: place, ..position.within(member.names[0]) }
     }

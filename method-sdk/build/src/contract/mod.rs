@@ -8,12 +8,14 @@
 //! | `names.rs` | the type that a name means |
 //! | `schema.rs` | types to JSON Schema |
 //! | `openapi.rs` | the whole as an OpenAPI document |
+//! | `members.rs` | the members of an object, as a schema declares them |
 //! | `lock.rs`, `shapes.rs` | the changes that break callers |
 
 mod conditions;
 mod declarations;
 mod effects;
 mod lock;
+mod members;
 mod names;
 mod openapi;
 mod schema;
@@ -27,6 +29,7 @@ use serde_json::Value;
 
 pub(crate) use declarations::{Declarations, read};
 pub use effects::{OwnError, SessionEffect};
+pub(crate) use members::{Member, flattened, members};
 pub(crate) use schema::reference;
 pub use schema::{Place, UnknownType};
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::schema::reference;
+use super::members::{Member, flattened, members};
+use super::schema::{base, reference};
 
 /// The values that a schema accepts, without references and without `null` beside the rest.
 pub(super) struct NullableShape<'a> {
@@ -37,19 +38,15 @@ pub(super) enum Shape<'a> {
 
 /// The members of an object, flattened ones included.
 pub(super) struct Object<'a> {
-    pub(super) members: Vec<Member<'a>>,
+    pub(super) members: Vec<PlacedMember<'a>>,
     /// The schema of members that are not named.
     pub(super) values: Option<&'a Value>,
     pub(super) denies_unknown: bool,
 }
 
-/// A member of an object.
-pub(super) struct Member<'a> {
-    /// Its names; the first is the one that is written.
-    pub(super) names: Vec<&'a str>,
-    pub(super) schema: &'a Value,
-    pub(super) is_required: bool,
-    /// The definition that it is declared in, if that is another one than the object's.
+/// A member of an object, and the definition that it is declared in, if that is another one than the object's.
+pub(super) struct PlacedMember<'a> {
+    pub(super) member: Member<'a>,
     pub(super) definition: Option<&'a str>,
 }
 
@@ -135,37 +132,16 @@ fn add_members<'a>(
     found: &mut Object<'a>,
     depth: usize,
 ) {
-    let parts = || schema["allOf"].as_array().into_iter().flatten();
-    // A member with several names is a property for each of them. One of the names is required, or none.
-    let alternatives: Vec<Vec<&str>> = parts()
-        .filter_map(|part| {
-            Some(part["oneOf"].as_array()?.iter().filter_map(|form| form["required"][0].as_str()).collect())
-        })
-        .collect();
-    let requires =
-        |name: &str| schema["required"].as_array().is_some_and(|names| names.iter().any(|other| other == name));
-    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-        // Other names follow the first.
-        if property["deprecated"] == true
-            && let Some(member) = found.members.last_mut()
-        {
-            member.names.push(name);
-            continue;
-        }
-        let is_alternative = alternatives.iter().any(|names| names.contains(&&**name));
-        let is_required = !is_optional && (requires(name) || is_alternative);
-        found.members.push(Member { names: vec![name], schema: property, is_required, definition });
-    }
+    found.members.extend(members(schema).into_iter().map(|member| {
+        let is_required = member.is_required && !is_optional;
+        PlacedMember { member: Member { is_required, ..member }, definition }
+    }));
     match &schema["additionalProperties"] {
         Value::Bool(false) => found.denies_unknown = true,
         values @ Value::Object(_) => found.values = Some(values),
         _ => {}
     }
-    for part in parts().filter(|part| part.get("oneOf").is_none() && depth < MAX_STEPS) {
-        let (part, is_part_optional) = match part["anyOf"].as_array().map(Vec::as_slice) {
-            Some([content, Value::Object(nothing)]) if nothing.is_empty() => (content, true),
-            _ => (part, false),
-        };
+    for (part, is_part_optional) in flattened(schema).filter(|_| depth < MAX_STEPS) {
         let name = reference(part);
         let part = name.and_then(|name| types.get(name)).unwrap_or(part);
         add_members(part, types, name.or(definition), is_optional || is_part_optional, found, depth + 1);
@@ -174,10 +150,7 @@ fn add_members<'a>(
 
 /// Returns the name of a type for a message.
 pub(super) fn type_name(schema: &Value) -> String {
-    if let Some(name) = schema["$ref"]
-        .as_str()
-        .and_then(|reference| reference.rsplit(['/', '.']).find(|part| *part != "In" && *part != "Out"))
-    {
+    if let Some(name) = reference(schema).and_then(|name| base(name).rsplit('.').next()) {
         return format!("`{name}`");
     }
     let names = |values: &Value| {
